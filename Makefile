@@ -1,0 +1,36 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Each makes .venv first, where it is not yet whole.
+
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint venv venv-test clean
+
+help: ## What there is
+	@echo "make demo          shop, middleware and ERP on this machine, until Ctrl-C; 'make demo ONCE=1' ends by itself"
+	@echo "make test          the whole test suite; 'make test PYTEST_ARGS=\"-k kits\"' passes arguments on"
+	@echo "make lint          ruff, mypy and import-linter"
+	@echo "make venv          only .venv, with what the program needs to run"
+	@echo "make clean         takes away .venv, var and caches"
+
+# The line of a program that stays up is replaced by it (exec), so that Ctrl-C reaches it once and its exit code is ours.
+demo: venv
+	@exec .venv/bin/ordersync demo $(if $(ONCE),--once)
+
+test: venv-test
+	@exec .venv/bin/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+
+lint: venv-test
+	@.venv/bin/ruff check
+	@.venv/bin/ruff format --check
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+venv:
+	@tools/make_venv.sh runtime
+
+venv-test:
+	@tools/make_venv.sh test
+
+clean:
+	@rm -rf .venv var build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,217 @@
+"""The composition root: settings in, use-cases with real parts out. The only module that sees everything."""
+
+import importlib
+import os
+import pkgutil
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from typing import Any, cast
+
+from cryptography.fernet import MultiFernet
+from sqlalchemy import Engine
+
+import app.connectors
+from app import secrets
+from app.db.engine import open_engine
+from app.db.migrate import is_current, migrate
+from app.db.store import SqlStore
+from app.domain.road import Link, Owed, Stage, holds_up
+from app.errors import Misconfigured, Retry, UsageError
+from app.passes import NoPasses, RedisPasses, connect
+from app.ports.connector import Account, Connector, OpenErp, OpenSalesChannel
+from app.ports.erp import Erp
+from app.ports.passes import SkuPasses
+from app.ports.sales_channel import SalesChannel
+from app.ports.store import Bell, ErpRow, Site
+from app.runtime import broker_for, find_running_broker
+from app.settings import Settings, load_settings
+from app.sync import inline, pipeline
+from app.sync.items import sync_items
+from app.sync.parts import Limits, Parts
+from app.sync.schedule import Due, tick
+from app.sync.steps import StepResult
+from app.sync.sweep import close_runs, sweep
+from app.transport.addresses import allowed_addresses, check_address, is_loopback, port_of
+
+__all__ = [
+    "Bell",
+    "Link",
+    "Owed",
+    "Parts",
+    "Settings",
+    "Stage",
+    "StepResult",
+    "holds_up",
+    "inline",
+    "load_settings",
+    "pipeline",
+    "sweep",
+    "sync_items",
+]
+
+
+@cache
+def connectors() -> Mapping[str, Connector]:
+    """Every connector there is, by platform, found by looking into `app.connectors`."""
+    found: dict[str, Connector] = {}
+    for module in pkgutil.iter_modules(app.connectors.__path__):
+        connector: Connector = importlib.import_module(f"app.connectors.{module.name}").CONNECTOR
+        found[connector.platform] = connector
+    return found
+
+
+class OpenPeers:
+    """Opens configured sites and ERPs, each once for as long as its settings stay the same."""
+
+    def __init__(self, settings: Settings, key: MultiFernet) -> None:
+        self._settings = settings
+        self._key = key
+        self._opened: dict[tuple[str, int], tuple[Any, Any]] = {}
+
+    def connector(self, platform: str) -> Connector:
+        """The connector of this platform. Raises `UsageError` naming those there are."""
+        if platform not in connectors():
+            raise UsageError(
+                f"There is no platform {platform!r}; there are: {', '.join(sorted(connectors()))}."
+            )
+        return connectors()[platform]
+
+    def channel(self, site: Site) -> SalesChannel:
+        """The open sales channel of a site."""
+        open_channel = cast("OpenSalesChannel", self.connector(site.platform).open)
+        return cast("SalesChannel", self._open("site", site, open_channel))
+
+    def erp(self, row: ErpRow) -> Erp:
+        """The open ERP."""
+        self.check_late(row.name, row.settings["t_late"])
+        open_erp = cast("OpenErp", self.connector(row.platform).open)
+        return cast("Erp", self._open("erp", row, open_erp, company=row.company))
+
+    def _open(
+        self, kind: str, row: Site | ErpRow, opener: Callable[[Account], Any], *, company: str = ""
+    ) -> Any:  # noqa: ANN401 - each port has its own type
+        stamp = (row.url, row.credentials, row.settings, row.allow_private, company)
+        held = self._opened.get((kind, row.id))
+        if held is not None and held[0] == stamp:
+            return held[1]
+        credentials = secrets.decrypt(self._key, row.credentials, name=row.name)
+        self._check_shift(row.url, *(value for name, value in credentials.items() if name.endswith("_url")))
+        opened = opener(
+            Account(
+                name=row.name,
+                url=row.url,
+                allow_private=row.allow_private,
+                credentials=credentials,
+                settings=row.settings,
+                http_timeout=self._settings.http_timeout,
+                company=company,
+            )
+        )
+        self._opened[kind, row.id] = (stamp, opened)
+        return opened
+
+    def _check_shift(self, *urls: str) -> None:
+        if self._settings.clock_shift and not all(is_loopback(url) for url in urls):
+            raise Misconfigured(
+                "ORDERSYNC_CLOCK_SHIFT is for demonstrations on this machine; it is refused for any peer that is not."
+            )
+
+    def encrypt(self, credentials: dict[str, str]) -> str:
+        """Credentials as they are stored."""
+        return secrets.encrypt(self._key, credentials)
+
+    def check_address(self, url: str, *, allow_private: bool) -> None:
+        """Refuse an address that may not be called; a name that does not resolve now may do so later."""
+        check_address(url, allow_private=allow_private)
+        try:
+            allowed_addresses(*port_of(url), allow_private=allow_private)
+        except Retry:
+            return
+
+    def check_late(self, name: str, seconds: float) -> None:
+        """T_LATE must be longer than the lease: else a write in doubt is sent again while its first attempt still runs."""
+        if seconds <= self._settings.lease:
+            raise Misconfigured(
+                f"The ERP {name} has t_late={seconds:g} s, which must be longer than ORDERSYNC_LEASE ({self._settings.lease:g} s)."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One opened program: its settings, its database, and the parts its use-cases work with."""
+
+    settings: Settings
+    engine: Engine
+    parts: Parts
+
+
+def open_program(settings: Settings, *, broker_url: str | None = None, migrated: bool = True) -> Program:
+    """Open the database (and, with a broker, the cache). Raises `Misconfigured` where the schema is not this program's."""
+    if settings.embedded_database:
+        settings.var.mkdir(parents=True, exist_ok=True)
+    engine = open_engine(settings.database_url)
+    if migrated and not is_current(engine):
+        if not settings.embedded_database:
+            raise Misconfigured("The database's schema is not this program's; run `ordersync migrate`.")
+        migrate(engine)
+    passes: SkuPasses = NoPasses() if broker_url is None else RedisPasses(connect(broker_url))
+    key = secrets.load_key(given=settings.secret_key, file=settings.secret_key_file)
+    limits = Limits(
+        http_timeout=settings.http_timeout,
+        soft_time_limit=settings.soft_time_limit,
+        time_limit=settings.time_limit,
+        lease=settings.lease,
+    )
+    parts = Parts(
+        store=SqlStore(engine, shift=timedelta(seconds=settings.clock_shift)),
+        peers=OpenPeers(settings, key),
+        passes=passes,
+        limits=limits,
+        spread=lambda seconds: random.uniform(0.0, seconds),  # noqa: S311 - spreads load, guards nothing
+        ticks=time.monotonic,
+    )
+    return Program(settings=settings, engine=engine, parts=parts)
+
+
+def broker_url(settings: Settings) -> str:
+    """The broker's address: the configured one, else that of the embedded broker that runs. Raises `Misconfigured`."""
+    url = settings.redis_url or find_running_broker(settings.var)
+    if url is None:
+        raise Misconfigured(
+            "No broker: set REDIS_URL, or start the embedded one with `ordersync demo` or `ordersync sync`."
+        )
+    return url
+
+
+@contextmanager
+def some_broker(settings: Settings) -> Iterator[str]:
+    """The broker's address; the embedded one is started for the time being where none is configured and none runs."""
+    if settings.redis_url is not None:
+        yield settings.redis_url
+        return
+    with broker_for(settings.var) as url:
+        yield url
+
+
+_of_process: dict[int, Program] = {}
+
+
+def program_of_process() -> Program:
+    """The program of this worker process, opened after the fork that made it."""
+    found = _of_process.get(os.getpid())
+    if found is None:
+        settings = load_settings()
+        found = open_program(settings, broker_url=broker_url(settings))
+        _of_process.clear()
+        _of_process[os.getpid()] = found
+    return found
+
+
+def due_now() -> Due:
+    """What beat's tick starts."""
+    return tick(program_of_process().parts)

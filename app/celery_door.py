@@ -1,0 +1,98 @@
+"""The way from the doors (command line, demo) to the workers: send a task, ask whether a worker answers, wait for a run."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from app.bootstrap import Program, close_runs
+from app.errors import Misconfigured
+from app.ports.store import Run
+from app.runtime import ProcessGroup
+from app.settings import Settings
+from workers.application import make_app
+
+_ASK_SECONDS = 1.0
+_START_SECONDS = 60.0
+_LOOK_SECONDS = 0.2
+_SWEEP_SECONDS = 5.0
+
+
+class Workers:
+    """Sends tasks through the broker and sees whether anybody works on them."""
+
+    def __init__(self, settings: Settings, *, url: str) -> None:
+        self._settings = settings
+        self._url = url
+        self._app = make_app(settings, url=url)
+
+    def send(self, task: str, **arguments: Any) -> None:  # noqa: ANN401 - a task's own arguments
+        """Send a task by its name; ids only."""
+        self._app.send_task(f"ordersync.{task}", kwargs=arguments)
+
+    def answer(self) -> bool:
+        """Whether any worker answers within a second."""
+        return bool(self._app.control.ping(timeout=_ASK_SECONDS, limit=1))
+
+    def wait_until_they_answer(self, *, seconds: float = _START_SECONDS) -> None:
+        """Return when a worker answers. Raises `Misconfigured` where none does."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if self.answer():
+                return
+        raise Misconfigured(f"No worker answered within {seconds:g} seconds; see {self._settings.var / 'log' / 'worker.log'}.")
+
+    @contextmanager
+    def some(self) -> Iterator[bool]:
+        """Workers that answer: those that run, or one of our own for the time being. Gives whether it is our own."""
+        if self.answer():
+            yield False
+            return
+        with ProcessGroup(self._settings.var / "log") as group:
+            group.start("worker", worker_command(), environment=worker_environment(self._settings, url=self._url))
+            self.wait_until_they_answer()
+            yield True
+
+
+def worker_command() -> list[str]:
+    """The worker's command line."""
+    celery = [sys.executable, "-m", "celery", "-A", "workers.app", "worker"]
+    return [*celery, "--loglevel=WARNING", "--concurrency=2", "--without-gossip", "--without-mingle"]
+
+
+def worker_environment(settings: Settings, *, url: str) -> dict[str, str]:
+    """What a child must be told so that it works on the same database and broker as we do."""
+    return {"DATABASE_URL": settings.database_url, "REDIS_URL": url, "ORDERSYNC_VAR": str(settings.var)}
+
+
+def wait_for_run(
+    program: Program,
+    workers: Workers,
+    run_id: int,
+    *,
+    patience: float,
+    progress: Callable[[Mapping[str, int]], None],
+    own_beat: bool = False,
+    each_look: Callable[[], None] = lambda: None,
+) -> tuple[Run, bool]:
+    """Look at the run until none of its orders is in motion, or for `patience` seconds. Gives the run and whether it settled.
+
+    The database is watched, not Celery's results: they may be lost. With `own_beat` the sweeper is rung from here.
+    """
+    started = time.monotonic()
+    swept = started
+    while True:
+        each_look()
+        close_runs(program.parts)
+        run = program.parts.store.run(run_id)
+        progress(run.counts)
+        if run.finished_at is not None:
+            return run, True
+        now = time.monotonic()
+        if now - started > patience:
+            return run, False
+        if own_beat and now - swept > _SWEEP_SECONDS:
+            workers.send("sweep")
+            swept = now
+        time.sleep(_LOOK_SECONDS)

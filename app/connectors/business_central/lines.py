@@ -1,0 +1,147 @@
+"""An order's lines as salesOrderLines: prices and discounts whose rounded sum is the order's total, to the cent."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
+from typing import Any
+
+from app.connectors.business_central import fitting
+from app.connectors.business_central.settings import Settings
+from app.domain.money import ZERO, round_half_up, smallest_unit
+from app.domain.order import Line, LineType, Order, sku_key
+from app.errors import Reject
+from app.ports.erp import ErpItem, ItemKind
+
+PRICE_UNIT = Decimal("0.00001")
+QUANTITY_UNIT = Decimal("0.00001")
+_SAFE_DIGITS = 15
+"""Decimal digits that a JSON number (a double) always carries unchanged."""
+
+_ACCOUNTS = {
+    LineType.SHIPPING: "shipping",
+    LineType.TAX: "tax",
+    LineType.FEE: "fee",
+    LineType.ROUNDING: "rounding",
+    LineType.GIFT_CARD: "gift_card",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """`round(round(quantity * unit_price) - discount)` is the line's net amount, as the ERP computes it."""
+
+    unit_price: Decimal
+    discount: Decimal
+
+
+def priced(*, quantity: Decimal, listed: Decimal, net: Decimal, unit: Decimal) -> Price:
+    """The price and the discount that give `net` exactly, for any quantity above zero.
+
+    The listed price where that leaves a discount, else the net price; and where five decimals of it fall short of the
+    amount (large quantities), the next higher one, so that a discount can bring it down.
+    """
+    candidates = (
+        round_half_up(listed / quantity, unit=PRICE_UNIT),
+        round_half_up(net / quantity, unit=PRICE_UNIT),
+        (net / quantity).quantize(PRICE_UNIT, rounding=ROUND_CEILING),
+    )
+    for price in candidates:
+        discount = round_half_up(quantity * price, unit=unit) - net
+        if discount >= ZERO:
+            return Price(price, discount)
+    raise AssertionError("a price rounded up never falls short of the amount")
+
+
+def line_bodies(*, order: Order, items: Mapping[str, ErpItem], settings: Settings) -> list[dict[str, Any]]:
+    """The lines to insert, in the order's order, the tax total last. Raises `Reject` where one cannot be written.
+
+    Coupons and store credit have no line of their own: they already lowered the others (contract, rule 7).
+    """
+    unit = smallest_unit(order.currency)
+    kits = {line.parent for line in order.of_type(LineType.COMPONENT)}
+    bodies: list[dict[str, Any]] = []
+    for line in order.lines:
+        if line.type in {LineType.PRODUCT, LineType.COMPONENT}:
+            if line.position in kits:
+                _check_kit_parent(line, items)
+            bodies.append(_item_body(line, unit=unit, settings=settings))
+        elif line.type in _ACCOUNTS and line.type is not LineType.TAX:
+            bodies.extend(_account_body(line.type, line.name, line.amount - line.credit, settings))
+    if settings.tax_mode == "line":
+        tax = sum((line.amount - line.credit for line in order.of_type(LineType.TAX)), ZERO)
+        bodies.extend(_account_body(LineType.TAX, "Tax", tax, settings))
+    return bodies
+
+
+def _check_kit_parent(line: Line, items: Mapping[str, ErpItem]) -> None:
+    """A parent that is stocked or assembled by the ERP would ship its components a second time."""
+    item = items.get(sku_key(line.sku or ""))
+    if item is None or item.kind is not ItemKind.NON_INVENTORY:
+        found = "is not known there" if item is None else f"is an item of type {item.kind.value}"
+        raise Reject(
+            f"The kit {line.sku} must be a non-inventory item in Business Central, so that only its components are shipped; it {found}.",
+            kind="kit",
+        )
+
+
+def _item_body(line: Line, *, unit: Decimal, settings: Settings) -> dict[str, Any]:
+    number = fitting.code(sku_key(line.sku or ""), fitting.NUMBER, what="The SKU", kind="bad_sku")
+    if not number:
+        raise Reject(f"The line {line.name!r} has no SKU, so there is no item to write.", kind="bad_sku")
+    quantity = _number(line.quantity)
+    if quantity <= ZERO or round_half_up(quantity, unit=QUANTITY_UNIT) != quantity:
+        raise Reject(f"The quantity {quantity} of {number} must be above zero and have at most 5 decimals.")
+    net = _number(line.amount - line.credit)
+    listed = line.amount if line.listed is None else _number(line.listed)
+    return _body(
+        "Item",
+        number,
+        line.name,
+        quantity=quantity,
+        price=priced(quantity=quantity, listed=listed, net=net, unit=unit),
+        tax_code=settings.non_taxed_code if settings.tax_mode == "line" else settings.tax_code,
+    )
+
+
+def _account_body(line_type: LineType, name: str, net: Decimal, settings: Settings) -> list[dict[str, Any]]:
+    """One account line, or none where there is nothing to book."""
+    if not net:
+        return []
+    key = _ACCOUNTS[line_type]
+    account = settings.accounts.get(key)
+    if not account:
+        raise Reject(
+            f"The order has a line for the account {key}, and account.{key} is not set for this ERP.",
+            kind="settings",
+        )
+    # With the ERP's own tax an account line is taxed as its account is set up there.
+    tax_code = settings.non_taxed_code if settings.tax_mode == "line" else ""
+    return [_body("Account", account, name, quantity=Decimal(1), price=Price(net, ZERO), tax_code=tax_code)]
+
+
+def _body(
+    line_type: str, number: str, name: str, *, quantity: Decimal, price: Price, tax_code: str
+) -> dict[str, Any]:
+    """A line in the page's order of properties, which holds whether that order or JSON's rules (contract section 2).
+
+    What is empty is left out: the ERP then keeps the item's own description, its own tax group, and no discount.
+    """
+    optional = {"description": fitting.text(name, fitting.DESCRIPTION)} if name.strip() else {}
+    discount = {"discountAmount": _number(price.discount)} if price.discount else {}
+    return {
+        "lineType": line_type,
+        "lineObjectNumber": number,
+        **optional,
+        "quantity": quantity,
+        "unitPrice": _number(price.unit_price),
+        **discount,
+        **({"taxCode": tax_code} if tax_code else {}),
+    }
+
+
+def _number(value: Decimal) -> Decimal:
+    if len(value.normalize().as_tuple().digits) > _SAFE_DIGITS:
+        raise Reject(
+            f"The order needs the number {value}, which has more digits than Business Central takes."
+        )
+    return value

@@ -1,0 +1,150 @@
+"""Many requests in one `$batch` call, or one by one where a service has no `$batch` (contract section 4)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.connectors.business_central.client import Answered, Lost, NotSent, Outcome, Service
+from app.connectors.business_central.failures import read_failure
+from app.errors import Misconfigured, Retry
+from app.transport import parse_json
+
+MAX_OPERATIONS = 100
+_HAS_NO_BATCH = frozenset({404, 405, 501})
+_EVERYONES_TROUBLE = frozenset({401, 403, 404, 408, 429})
+_STOPPED = "Business Central stopped before this request."
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One request. `path` is relative to the company. `replica`: a copy that may lag is good enough for this read."""
+
+    method: str
+    path: str
+    body: Mapping[str, Any] | None = None
+    replica: bool = False
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """An operation's own headers: those of the batch do not reach it."""
+        headers = {"Accept": "application/json", "Accept-Language": "en-US"}
+        return headers if self.body is None else {**headers, "Content-Type": "application/json"}
+
+
+class Operations:
+    """Runs operations of one company in their order, each whatever became of the ones before."""
+
+    def __init__(self, *, service: Service, company: str, batch: bool) -> None:
+        self.company = company
+        self._service = service
+        self._batch = batch
+
+    def run(self, operations: Sequence[Operation]) -> list[Outcome]:
+        """What became of each operation, in their order; at most `MAX_OPERATIONS`. Never raises."""
+        if self._batch:
+            outcomes = self._together(operations)
+            if outcomes is not None:
+                return outcomes
+            # Kept for the life of the client: asking every time would double the calls.
+            self._batch = False
+        return self._one_by_one(operations)
+
+    def send(self, operation: Operation, *, headers: Mapping[str, str] | None = None) -> Outcome:
+        """One operation in a request of its own."""
+        path = f"/companies({self.company})/{operation.path}"
+        sent = {**operation.headers, **(headers or {})}
+        if operation.replica:
+            sent["Data-Access-Intent"] = "ReadOnly"
+        return self._service.send(operation.method, path, json=operation.body, headers=sent)
+
+    def follow(self, link: str, *, replica: bool, headers: Mapping[str, str] | None = None) -> Outcome:
+        """The next page, by the link exactly as it was given."""
+        intent = {"Data-Access-Intent": "ReadOnly"} if replica else {}
+        return self._service.send(
+            "GET", link, headers={"Accept": "application/json", **intent, **(headers or {})}
+        )
+
+    def _together(self, operations: Sequence[Operation]) -> list[Outcome] | None:
+        requests = [
+            {
+                "id": str(number),
+                "method": operation.method,
+                "url": f"companies({self.company})/{operation.path}",
+                "headers": operation.headers,
+                **({} if operation.body is None else {"body": operation.body}),
+            }
+            for number, operation in enumerate(operations, start=1)
+        ]
+        # Without Accept the answer is multipart; without the preference the first failure stops the rest.
+        headers = {"Accept": "application/json", "Prefer": "odata.continue-on-error"}
+        outcome = self._service.send("POST", "/$batch", json={"requests": requests}, headers=headers)
+        if isinstance(outcome, Answered):
+            if outcome.status in _HAS_NO_BATCH:
+                return None
+            if outcome.status == 200:  # noqa: PLR2004 - HTTP's OK
+                return _answers(outcome.body, count=len(operations))
+            if outcome.status < 500 and outcome.status not in _EVERYONES_TROUBLE:  # noqa: PLR2004
+                # The batch as such was refused, so no operation of it was looked at.
+                return [NotSent(read_failure(outcome, company=self.company))] * len(operations)
+        return [outcome] * len(operations)
+
+    def _one_by_one(self, operations: Sequence[Operation]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for operation in operations:
+            outcome = self.send(operation)
+            outcomes.append(outcome)
+            if _is_everyones_trouble(outcome):
+                # Each further request would meet the same, after the same timeout.
+                stopped = NotSent(Retry(_STOPPED, after=getattr(outcome, "retry_after", None)))
+                if isinstance(outcome, NotSent) and isinstance(outcome.error, Misconfigured):
+                    stopped = outcome
+                return outcomes + [stopped] * (len(operations) - len(outcomes))
+        return outcomes
+
+
+def _is_everyones_trouble(outcome: Outcome) -> bool:
+    if isinstance(outcome, Answered):
+        return outcome.status in _EVERYONES_TROUBLE or outcome.status >= 500  # noqa: PLR2004 - the 5xx family
+    return True
+
+
+def _answers(body: Any, *, count: int) -> list[Outcome]:
+    """The answers by operation. One that is missing was not tried if the batch demonstrably stopped before it."""
+    responses = body.get("responses") if isinstance(body, dict) else None
+    if not isinstance(responses, list):
+        return [Lost("a batch answer that cannot be read")] * count
+    by_id = {str(each.get("id")): each for each in responses if isinstance(each, dict)}
+    answered = [
+        _answered(by_id[str(number)]) if str(number) in by_id else None for number in range(1, count + 1)
+    ]
+    last = max((index for index, each in enumerate(answered) if each is not None), default=-1)
+    at_end = answered[last] if last >= 0 else None
+    stopped = at_end is not None and at_end.status >= 400 and None not in answered[:last]  # noqa: PLR2004
+    missing: Outcome = NotSent(Retry(_STOPPED)) if stopped else Lost("a batch answer without this operation")
+    return [missing if each is None else _tried(each) for each in answered]
+
+
+def _tried(answered: Answered) -> Outcome:
+    # 424 Failed Dependency is how some services say that they stopped.
+    return NotSent(Retry(_STOPPED)) if answered.status == 424 else answered  # noqa: PLR2004
+
+
+def _answered(response: Mapping[str, Any]) -> Answered:
+    try:
+        status = int(response["status"])
+    except (KeyError, TypeError, ValueError):
+        status = 0
+    body = response.get("body")
+    if isinstance(body, str):
+        try:
+            body = parse_json(body.removeprefix("\ufeff"))
+        except ValueError:
+            body = None
+    headers = response.get("headers")
+    waits = (
+        {str(name).lower(): str(value) for name, value in headers.items()}
+        if isinstance(headers, dict)
+        else {}
+    )
+    after = waits.get("retry-after", "").strip()
+    return Answered(status, body, float(after) if after.isdigit() else None)

@@ -1,0 +1,14 @@
+"""WooCommerce shops over their REST API v3."""
+
+from app.connectors.woocommerce.client import WooCommerce
+from app.connectors.woocommerce.settings import read_settings
+from app.ports.connector import Connector
+
+CONNECTOR = Connector(
+    platform="woocommerce",
+    title="WooCommerce",
+    port="sales_channel",
+    open=WooCommerce,
+    read_settings=read_settings,
+    credentials=("key", "secret"),
+)

@@ -1,0 +1,228 @@
+"""A WooCommerce shop as a sales channel: the calls, and what each answer comes to."""
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, timedelta
+from http import HTTPStatus
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from requests_oauthlib import OAuth1
+
+from app.connectors.woocommerce.answers import INVALID_ID, problem_of, read_failure, refusal, write_failure
+from app.connectors.woocommerce.bodies import identifier, listed, single, updated
+from app.connectors.woocommerce.mapping import normalize
+from app.connectors.woocommerce.settings import Settings
+from app.connectors.woocommerce.sighting import seen
+from app.domain.order import Order
+from app.domain.reading import Position
+from app.errors import Misconfigured, OrderSyncError, Reject, Retry, Unknown
+from app.ports.connector import Account
+from app.ports.sales_channel import Gone, Page, Probe, Seen
+from app.transport import Answer, HttpClient, NoAnswer
+
+Found = TypeVar("Found")
+
+_API = "/wp-json/wc/v3"
+_MOST = 100
+_ONE_SECOND = timedelta(seconds=1)
+
+
+class WooCommerce:
+    """One shop. Implements `SalesChannel`; not shared between threads."""
+
+    def __init__(self, account: Account) -> None:
+        self._settings = Settings.stored(account.settings)
+        key, secret = _credentials(account)
+        self._encrypted = urlsplit(account.url).scheme.lower() == "https"
+        # Over plain http WooCommerce does not look at Basic at all. OAuth1 signs each request when it is sent, with its whole
+        # URL and a nonce of its own: a used nonce is refused.
+        signature = OAuth1(key, client_secret=secret, signature_method="HMAC-SHA256")
+        basic = base64.b64encode(f"{key}:{secret}".encode()).decode()
+        self._http = HttpClient(
+            account=account.name,
+            base_url=account.url.rstrip("/").removesuffix(_API) + _API,
+            timeout=account.http_timeout,
+            allow_private=account.allow_private,
+            auth=None if self._encrypted else signature,
+            headers={"Authorization": f"Basic {basic}"} if self._encrypted else None,
+        )
+        self._ack_status_is_known = not self._settings.ack_status
+
+    def changed(self, position: Position, *, page_size: int) -> Page:
+        """Orders with one of the site's statuses, modified at or after `position.since`; see the port."""
+        parameters = {
+            "orderby": "modified",
+            "order": "asc",
+            "status": ",".join(self._settings.statuses),
+            "per_page": str(page_size),
+            "page": str(position.page),
+        }
+        if position.since is not None:
+            # Exclusive, in whole seconds, and right in every timezone only in this form (README, "Dates").
+            after = position.since.astimezone(UTC).replace(microsecond=0, tzinfo=None) - _ONE_SECOND
+            parameters |= {"modified_after": after.isoformat(), "dates_are_gmt": "true"}
+        answer = self._get("/orders", parameters)
+        rows = self._rows(answer)
+        more = 'rel="next"' in answer.headers.get("Link", "") or len(rows) >= page_size
+        return Page(rows=tuple(rows), more=more, answered_at=answer.answered_at)
+
+    def read(self, platform_order_ids: Sequence[str]) -> Mapping[str, Seen | Gone]:
+        """How these orders stand now. `Gone` is said only by a shop that is seen to have orders at all."""
+        wanted = list(dict.fromkeys(platform_order_ids))
+        numeric = _numeric(wanted)
+        found: dict[str, Seen | Gone] = {each: Gone() for each in wanted}
+        if not numeric:
+            return found
+        parameters = {
+            "include": ",".join(numeric),
+            "status": "any",
+            "per_page": str(_MOST),
+            "orderby": "id",
+            "order": "asc",
+        }
+        shown = {row.platform_order_id: row for row in self._rows(self._get("/orders", parameters))}
+        # `any` has neither the trash nor checkout drafts, so an order that is not shown may still be there.
+        found |= {each: shown[each] if each in shown else self._one(each) for each in numeric}
+        if all(isinstance(found[each], Gone) for each in numeric) and self.probe().orders == 0:
+            raise Retry("The shop says that it has no orders at all; its order table may be unreadable.")
+        return found
+
+    def acknowledge(self, platform_order_ids: Sequence[str]) -> Mapping[str, Seen | OrderSyncError]:
+        """Set our mark, and the status where one is set. Marking again what is marked changes nothing but its modified date."""
+        wanted = list(dict.fromkeys(platform_order_ids))
+        if not wanted:
+            return {}
+        self._check_ack_status()
+        body = {"update": [self._update(each) for each in _numeric(wanted)]}
+        try:
+            items = updated(self._post("/orders/batch", body))
+        except ValueError as error:
+            raise Unknown(str(error)) from None
+        outcomes = {each: self._outcome(each, items) for each in wanted}
+        invalid = [each for each, outcome in outcomes.items() if isinstance(outcome, Gone)]
+        settled = {each: outcome for each, outcome in outcomes.items() if not isinstance(outcome, Gone)}
+        return settled | (self._looked_up(invalid) if invalid else {})
+
+    def normalize(self, body: str, *, prefix: str) -> Order:
+        """The order in `body` in our own words. Pure. Raises `Reject` with every fault named."""
+        return normalize(body, prefix=prefix, settings=self._settings)
+
+    def probe(self) -> Probe:
+        """One order's id is asked for, whatever its status; the shop's own count comes along."""
+        answer = self._get("/orders", {"per_page": "1", "status": "any", "_fields": "id"})
+        _readable(listed, answer)
+        total = answer.headers.get("X-WP-Total", "")
+        if not (total.isascii() and total.isdigit()):
+            raise Retry("The shop's answer does not tell how many orders there are (no X-WP-Total).")
+        return Probe(orders=int(total), answered_at=answer.answered_at)
+
+    def _get(self, path: str, parameters: Mapping[str, str]) -> Answer:
+        answer = self._answer(path, parameters)
+        if answer.status != HTTPStatus.OK:
+            raise read_failure(answer, encrypted=self._encrypted, statuses=parameters.get("status", ""))
+        return answer
+
+    def _answer(self, path: str, parameters: Mapping[str, str]) -> Answer:
+        try:
+            return self._http.request("GET", path, params={**parameters, "dp": str(self._settings.decimals)})
+        except NoAnswer as error:
+            raise Retry(f"The shop gave no whole answer ({error}).") from None
+
+    def _post(self, path: str, body: dict[str, Any]) -> Answer:
+        try:
+            answer = self._http.request("POST", path, json=body)
+        except NoAnswer as error:
+            raise Unknown(f"The shop gave no whole answer to a write ({error}).") from None
+        if answer.status != HTTPStatus.OK:
+            raise write_failure(answer, encrypted=self._encrypted)
+        return answer
+
+    def _rows(self, answer: Answer) -> list[Seen]:
+        rows = []
+        for body, given in _readable(listed, answer):
+            found = identifier(given)
+            if found is None:
+                raise Retry("The shop's list holds something that is no order with an id.")
+            rows.append(self._seen(found, body, given))
+        return rows
+
+    def _one(self, order_id: str) -> Seen | Gone:
+        answer = self._answer(f"/orders/{order_id}", {})
+        if answer.status == HTTPStatus.NOT_FOUND and problem_of(answer).code == INVALID_ID:
+            return Gone()
+        if answer.status != HTTPStatus.OK:
+            raise read_failure(answer, encrypted=self._encrypted)
+        given = _readable(single, answer)
+        if identifier(given) != order_id:
+            raise Retry(f"The shop answered something else where order {order_id} was asked for.")
+        return self._seen(order_id, answer.text, given)
+
+    def _seen(self, order_id: str, body: str, given: dict[str, Any]) -> Seen:
+        return seen(platform_order_id=order_id, body=body, given=given, settings=self._settings)
+
+    def _check_ack_status(self) -> None:
+        # A batch takes any word for a status and sets `pending` instead; a list refuses what is not registered.
+        if not self._ack_status_is_known:
+            self._get("/orders", {"per_page": "1", "status": self._settings.ack_status, "_fields": "id"})
+            self._ack_status_is_known = True
+
+    def _update(self, order_id: str) -> dict[str, Any]:
+        update: dict[str, Any] = {
+            "id": int(order_id),
+            "meta_data": [{"key": self._settings.mark_key, "value": "1"}],
+        }
+        if self._settings.ack_status:
+            update["status"] = self._settings.ack_status
+        # Each item is a request of its own to WooCommerce, so that the query's decimals would not count for it.
+        return update | {"dp": self._settings.decimals}
+
+    def _outcome(self, order_id: str, items: Mapping[str, tuple[str, Any]]) -> Seen | OrderSyncError | Gone:
+        """What became of one order; `Gone` where the write said so, which is not to be believed before it is looked up."""
+        if order_id not in items:
+            return Unknown(f"The shop's answer does not mention order {order_id}.")
+        body, given = items[order_id]
+        if "error" in given:
+            return refusal(order_id, given["error"]) or Gone()
+        stands = self._seen(order_id, body, given)
+        mark, wanted = self._settings.mark_key, self._settings.ack_status
+        if not stands.marked:
+            reason = f"The shop took the mark {mark} for order {order_id}, but does not show it."
+            return Reject(reason, kind="settings")
+        if wanted and stands.status != wanted:
+            reason = f"The shop set order {order_id} to {stands.status} instead of the ack_status {wanted}."
+            return Reject(reason, kind="settings")
+        return stands
+
+    def _looked_up(self, order_ids: list[str]) -> dict[str, Seen | OrderSyncError]:
+        """What became of orders that the write called invalid; a shop that cannot read its tables says so of every order."""
+        try:
+            found = self.read(order_ids)
+        except OrderSyncError as error:
+            reason = f"The shop called the order invalid and could not be asked about it: {error.reason}"
+            return {each: Unknown(reason) for each in order_ids}
+        return {
+            each: Reject(f"The shop has no order {each} any more.", kind="gone")
+            if isinstance(now, Gone)
+            else Unknown(f"The shop called order {each} invalid, but has it.")
+            for each, now in found.items()
+        }
+
+
+def _credentials(account: Account) -> tuple[str, str]:
+    key, secret = (account.credentials.get(name, "").strip() for name in ("key", "secret"))
+    if not key or not secret:
+        raise Misconfigured("The shop needs the credentials key (ck_...) and secret (cs_...).")
+    return key, secret
+
+
+def _numeric(order_ids: Sequence[str]) -> list[str]:
+    """Those that can be ids of theirs: nothing else is put into a URL."""
+    return [each for each in order_ids if each.isascii() and each.isdigit()]
+
+
+def _readable(read: Callable[[Answer], Found], answer: Answer) -> Found:
+    try:
+        return read(answer)
+    except ValueError as error:
+        raise Retry(str(error)) from None

@@ -1,0 +1,69 @@
+"""What every part of the store shares: the engine, the clock, and the two kinds of transaction."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Engine, Table, text
+
+_CLOCK_SQL = {
+    "sqlite": "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')",
+    "postgresql": "SELECT clock_timestamp() AT TIME ZONE 'UTC'",
+    "mysql": "SELECT UTC_TIMESTAMP(6)",
+    "mariadb": "SELECT UTC_TIMESTAMP(6)",
+}
+
+REASON_LENGTH = 1000
+
+
+class Base:
+    """Holds the engine. `shift` moves the clock (for the demo); `clock` replaces it (for tests)."""
+
+    def __init__(
+        self, engine: Engine, *, shift: timedelta = timedelta(0), clock: Callable[[], datetime] | None = None
+    ) -> None:
+        self.engine = engine
+        self._shift = shift
+        self._clock = clock
+        self._clock_sql = text(_CLOCK_SQL[engine.dialect.name])
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with self.engine.connect().execution_options(read_only=True) as connection:
+            yield connection
+
+    def now(self) -> datetime:
+        """The database's clock (with the shift), aware UTC."""
+        if self._clock is not None:
+            return self._clock()
+        with self._reading() as connection:
+            return self._now(connection)
+
+    def _now(self, connection: Connection) -> datetime:
+        if self._clock is not None:
+            return self._clock()
+        value = connection.execute(self._clock_sql).scalar_one()
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+        return moment.replace(tzinfo=UTC) + self._shift
+
+
+def lease_free(table: Table, now: datetime) -> ColumnElement[bool]:
+    """The rows nobody works on."""
+    return table.c.lease_until.is_(None) | (table.c.lease_until <= now)
+
+
+def cut(reason: str) -> str:
+    """A reason that fits its column."""
+    return reason if len(reason) <= REASON_LENGTH else reason[: REASON_LENGTH - 1] + "…"
+
+
+def chunks(values: list[Any], size: int = 500) -> Iterator[list[Any]]:
+    """The values in lists of at most `size`: databases bound the number of parameters."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]

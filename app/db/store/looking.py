@@ -1,0 +1,142 @@
+"""Looking: what people and scripts ask for."""
+
+from typing import Any
+
+from sqlalchemy import func, or_, select
+
+from app.db.store.base import Base
+from app.db.store.upkeep import as_run, run_counts
+from app.db.tables import (
+    addresses,
+    error_orders,
+    events,
+    inbox,
+    lineitems,
+    orders,
+    runs,
+    sites,
+    steps,
+    threads,
+)
+from app.domain.road import Stage, State
+from app.ports.store import Json, OrderSummary, Run
+
+
+class Looking(Base):
+    """Questions that change nothing."""
+
+    def run(self, run_id: int) -> Run:
+        """One run; while it goes on, its counts are taken now."""
+        with self._reading() as connection:
+            row = connection.execute(select(runs).where(runs.c.id == run_id)).one()
+            counts = row.counts if row.finished_at is not None else run_counts(connection, run_id)
+            return as_run(row, counts=counts)
+
+    def order_summaries(
+        self, *, site: str | None, state: State | None, limit: int
+    ) -> tuple[OrderSummary, ...]:
+        """The latest orders, newest first."""
+        query = (
+            select(
+                threads,
+                sites.c.name.label("site"),
+                orders.c.total,
+                orders.c.currency,
+                orders.c.acknowledged_at,
+                orders.c.erp_document_number,
+            )
+            .join(sites, sites.c.id == threads.c.site_id)
+            .outerjoin(orders, orders.c.thread_id == threads.c.id)
+            .order_by(threads.c.id.desc())
+            .limit(limit)
+        )
+        if site is not None:
+            query = query.where(sites.c.name == site)
+        if state is not None:
+            query = query.where(threads.c.state == state)
+        with self._reading() as connection:
+            return tuple(
+                OrderSummary(
+                    thread_id=row.id,
+                    run_id=row.run_id,
+                    site=row.site,
+                    order_number=row.order_number,
+                    platform_order_id=row.platform_order_id,
+                    stage=Stage(row.stage),
+                    state=State(row.state),
+                    reason=row.reason,
+                    total=row.total,
+                    currency=row.currency,
+                    acknowledged=row.acknowledged_at is not None,
+                    erp_document=row.erp_document_number or "",
+                    updated_at=row.updated_at,
+                )
+                for row in connection.execute(query)
+            )
+
+    def order_details(self, number: str) -> Json | None:
+        """All that is known of one order, by its number or the platform's id; the newest where an id is of several sites."""
+        with self._reading() as connection:
+            found = connection.execute(
+                select(threads, sites.c.name.label("site"))
+                .join(sites, sites.c.id == threads.c.site_id)
+                .where(or_(threads.c.order_number == number, threads.c.platform_order_id == number))
+                .order_by(threads.c.order_number != number, threads.c.id.desc())
+                .limit(1)
+            ).first()
+            if found is None:
+                return None
+            order = connection.execute(select(orders).where(orders.c.thread_id == found.id)).first()
+
+            def rows(query: Any) -> list[dict[str, Any]]:
+                return [dict(row._mapping) for row in connection.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name
+
+            of_order = -1 if order is None else order.id
+            bodies = select(inbox.c.version, inbox.c.status, inbox.c.modified_raw, inbox.c.read_at)
+            return {
+                "thread": dict(found._mapping),  # noqa: SLF001 - SQLAlchemy's public name
+                "order": None if order is None else dict(order._mapping),  # noqa: SLF001 - SQLAlchemy's public name
+                "addresses": rows(
+                    select(addresses).where(addresses.c.order_id == of_order).order_by(addresses.c.kind)
+                ),
+                "lines": rows(
+                    select(lineitems).where(lineitems.c.order_id == of_order).order_by(lineitems.c.position)
+                ),
+                "steps": rows(select(steps).where(steps.c.thread_id == found.id).order_by(steps.c.id)),
+                "errors": rows(
+                    select(error_orders)
+                    .where(error_orders.c.thread_id == found.id)
+                    .order_by(error_orders.c.id)
+                ),
+                "events": rows(select(events).where(events.c.thread_id == found.id).order_by(events.c.id)),
+                "versions": rows(
+                    bodies.where(
+                        inbox.c.site_id == found.site_id, inbox.c.platform_order_id == found.platform_order_id
+                    ).order_by(inbox.c.version)
+                ),
+            }
+
+    def totals(self) -> Json:
+        """How many orders are in each state, per site, and what is open."""
+        with self._reading() as connection:
+            states = connection.execute(
+                select(sites.c.name, threads.c.state, func.count())
+                .join(sites, sites.c.id == threads.c.site_id)
+                .group_by(sites.c.name, threads.c.state)
+            )
+            by_site: dict[str, dict[str, int]] = {}
+            for name, state, count in states:
+                by_site.setdefault(name, {})[state] = count
+            pending = connection.execute(
+                select(func.count()).select_from(orders).where(orders.c.imported == 0)
+            ).scalar_one()
+            open_errors = connection.execute(
+                select(error_orders.c.kind, func.count().label("open"))
+                .where(error_orders.c.open_key.is_not(None))
+                .group_by(error_orders.c.kind)
+            )
+            return {
+                "sites": by_site,
+                "pending": pending,
+                "errors": {row.kind: row.open for row in open_errors},
+            }

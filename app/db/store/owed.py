@@ -1,0 +1,390 @@
+"""Owed steps: what the platform and the ERP are still to be told."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from app.db.store.base import Base, cut, lease_free
+from app.db.store.road import note, open_error, split_batch
+from app.db.store.rows import storable
+from app.db.tables import error_orders, id_map, lineitems, orders, steps, threads
+from app.domain import document
+from app.domain.road import STEP_UNFINISHED, UNFINISHED, Owed, Stage, State, StepState
+from app.ports.erp import ErpDocument
+from app.ports.store import Closed, CustomerLink, Failed, OwedStep, Settled, StepDone, StepOutcome, Waiting
+
+CUSTOMER = "customer"
+
+
+def due_steps(kind: Owed, now: datetime) -> Any:
+    """Steps of this kind that may be worked on now. An export waits until its acknowledgement has been tried once."""
+    query = (
+        select(steps.c.id)
+        .join(threads, threads.c.id == steps.c.thread_id)
+        .where(
+            steps.c.kind == kind,
+            steps.c.state.in_(STEP_UNFINISHED),
+            steps.c.next_at <= now,
+            lease_free(steps, now),
+            threads.c.stage == Stage.DELIVER,
+            threads.c.state.in_(UNFINISHED),
+        )
+    )
+    if kind is Owed.EXPORT:
+        first = steps.alias("first")
+        untried = select(first.c.id).where(
+            first.c.thread_id == steps.c.thread_id,
+            first.c.kind == Owed.ACKNOWLEDGE,
+            first.c.state == StepState.OWED,
+            first.c.attempts == 0,
+        )
+        query = query.where(~untried.exists())
+    return query
+
+
+class OwedSteps(Base):
+    """Claiming, intending and settling owed steps, and the customers that exports need."""
+
+    def claim_steps(
+        self, kind: Owed, *, batch_id: int, token: str, lease_seconds: float, limit: int
+    ) -> tuple[OwedStep, ...]:
+        """Take up to `limit` of the batch's due steps of this kind under lease."""
+        with self._writing() as connection:
+            now = self._now(connection)
+            mine = (
+                due_steps(kind, now).where(threads.c.batch_id == batch_id).order_by(steps.c.id).limit(limit)
+            )
+            ids = list(connection.scalars(mine.with_for_update(skip_locked=True)))
+            if not ids:
+                return ()
+            connection.execute(
+                update(steps)
+                .where(steps.c.id.in_(ids), lease_free(steps, now))
+                .values(
+                    lease_until=now + timedelta(seconds=lease_seconds),
+                    lease_token=token,
+                    fence=steps.c.fence + 1,
+                    unsettled=steps.c.unsettled + 1,
+                    attempts=steps.c.attempts + 1,
+                )
+            )
+            query = (
+                select(
+                    steps,
+                    threads.c.site_id,
+                    threads.c.platform_order_id,
+                    threads.c.document,
+                    orders.c.external_number,
+                    orders.c.acknowledged_at,
+                )
+                .join(threads, threads.c.id == steps.c.thread_id)
+                .join(orders, orders.c.thread_id == threads.c.id)
+                .where(steps.c.id.in_(ids), steps.c.lease_token == token)
+                .order_by(steps.c.id)
+            )
+            return tuple(_owed(row) for row in connection.execute(query))
+
+    def intend(self, step_ids: Sequence[int], *, token: str) -> tuple[int, ...]:
+        """Store that these steps are about to be sent. Returns those still under this token; only they may be sent."""
+        with self._writing() as connection:
+            now = self._now(connection)
+            # The threads first: a new version of the order takes the same locks in the same order.
+            of_steps = select(steps.c.thread_id).where(steps.c.id.in_(step_ids))
+            connection.execute(
+                select(threads.c.id)
+                .where(threads.c.id.in_(of_steps))
+                .order_by(threads.c.id)
+                .with_for_update()
+            ).all()
+            ours = list(
+                connection.scalars(
+                    select(steps.c.id)
+                    .where(steps.c.id.in_(step_ids), steps.c.lease_token == token)
+                    .with_for_update()
+                )
+            )
+            if ours:
+                connection.execute(
+                    update(steps).where(steps.c.id.in_(ours)).values(state=StepState.SENDING, intent_at=now)
+                )
+            return tuple(ours)
+
+    def settle_steps(
+        self,
+        kind: Owed,
+        *,
+        batch_id: int,
+        token: str,
+        outcomes: Sequence[StepOutcome],
+        closed: Sequence[Closed] = (),
+    ) -> Settled:
+        """Store what became of the claimed steps; those no longer under this token are left alone."""
+        with self._writing() as connection:
+            return _StepSettlement(self, connection, kind=kind, batch_id=batch_id, token=token).settle(
+                outcomes, closed
+            )
+
+    def customer_link(self, erp_id: int, email: str, *, intend: bool) -> CustomerLink | None:
+        """The stored link for an e-mail address; with `intend`, an intent is stored where there is none."""
+        where = (id_map.c.erp_id == erp_id, id_map.c.kind == CUSTOMER, id_map.c.our_key == email)
+        try:
+            with self._writing() as connection:
+                row = connection.execute(select(id_map).where(*where)).first()
+                if row is not None:
+                    return CustomerLink(number=row.their_key, intent_at=row.intent_at, mine=False)
+                if not intend:
+                    return None
+                now = self._now(connection)
+                new = {
+                    "erp_id": erp_id,
+                    "kind": CUSTOMER,
+                    "our_key": email,
+                    "state": "intended",
+                    "intent_at": now,
+                }
+                connection.execute(insert(id_map).values(**new))
+                return CustomerLink(number="", intent_at=now, mine=True)
+        except IntegrityError:
+            # Another worker stored its intent between our look and our insert: theirs counts.
+            return self.customer_link(erp_id, email, intend=False)
+
+    def confirm_customer(self, erp_id: int, email: str, *, number: str) -> None:
+        """The customer exists in the ERP under this number."""
+        with self._writing() as connection:
+            where = (id_map.c.erp_id == erp_id, id_map.c.kind == CUSTOMER, id_map.c.our_key == email)
+            values = {"their_key": number, "state": "confirmed"}
+            if not connection.execute(update(id_map).where(*where).values(**values)).rowcount:
+                new = {
+                    "erp_id": erp_id,
+                    "kind": CUSTOMER,
+                    "our_key": email,
+                    "intent_at": self._now(connection),
+                    **values,
+                }
+                connection.execute(insert(id_map).values(**new))
+
+    def drop_customer_intent(self, erp_id: int, email: str, *, intent_at: datetime) -> None:
+        """Forget this intent (and no later one): the creation certainly did not happen."""
+        with self._writing() as connection:
+            where = (id_map.c.erp_id == erp_id, id_map.c.kind == CUSTOMER, id_map.c.our_key == email)
+            connection.execute(
+                delete(id_map).where(*where, id_map.c.their_key == "", id_map.c.intent_at == intent_at)
+            )
+
+
+def _owed(row: Row[Any]) -> OwedStep:
+    return OwedStep(
+        step_id=row.id,
+        thread_id=row.thread_id,
+        site_id=row.site_id,
+        state=StepState(row.state),
+        attempts=row.attempts,
+        unsettled=row.unsettled,
+        waiting_since=row.waiting_since,
+        intent_at=row.intent_at,
+        acknowledged_at=row.acknowledged_at,
+        platform_order_id=row.platform_order_id,
+        external_number=row.external_number,
+        order=document.load_text(row.document),
+    )
+
+
+class _StepSettlement:
+    """One settling transaction over owed steps."""
+
+    def __init__(self, store: Base, connection: Connection, *, kind: Owed, batch_id: int, token: str) -> None:
+        self._connection = connection
+        self._now = store._now(connection)  # noqa: SLF001 - a part of the store, split off for its length
+        self._kind = kind
+        self._batch_id = batch_id
+        claimed = select(steps.c.thread_id).where(steps.c.kind == kind, steps.c.lease_token == token)
+        locked = select(threads).where(threads.c.id.in_(claimed)).order_by(threads.c.id).with_for_update()
+        self._threads = {row.id: row for row in connection.execute(locked)}
+        mine = select(steps).where(steps.c.kind == kind, steps.c.lease_token == token).with_for_update()
+        self._steps = {row.id: row for row in connection.execute(mine)}
+
+    def settle(self, outcomes: Sequence[StepOutcome], closed: Sequence[Closed]) -> Settled:
+        ours = [outcome for outcome in outcomes if _step_id(outcome) in self._steps]
+        closing = [each for each in closed if each.thread_id in self._threads]
+        done = [each for each in ours if isinstance(each, StepDone)]
+        waiting = [each for each in ours if isinstance(each, Waiting)]
+        failed = [each for each in ours if isinstance(each, Failed)]
+        for one in done:
+            self._finish(one.step_id, one.document)
+        for wait in waiting:
+            self._wait(wait)
+        for fault in failed:
+            self._fail(fault)
+        for end in closing:
+            self._close(end)
+        batch_id = self._batch_id
+        if waiting and done:
+            batch_id = split_batch(self._connection, self._threads, self._batch_id, now=self._now)
+            moved = [self._steps[each.id].thread_id for each in waiting]
+            self._connection.execute(update(threads).where(threads.c.id.in_(moved)).values(batch_id=batch_id))
+        self._note(ours, closing)
+        self._settle_threads([self._steps[_step_id(each)].thread_id for each in ours])
+        due_at = min((each.next_at for each in waiting), default=None)
+        return Settled(
+            passed=len(done), waiting=len(waiting), waiting_batch=batch_id if waiting else None, due_at=due_at
+        )
+
+    def _step(self, step_id: int, **values: Any) -> None:
+        settled = {"lease_until": None, "lease_token": None, "unsettled": 0, "rung_at": self._now}
+        self._connection.execute(update(steps).where(steps.c.id == step_id).values(**{**settled, **values}))
+
+    def _finish(self, step_id: int, found: ErpDocument | None) -> None:
+        link = {"document_id": found.id, "document_number": found.number} if found else {}
+        self._step(step_id, state=StepState.DONE, done_at=self._now, next_at=None, reason="", **link)
+        thread_id = self._steps[step_id].thread_id
+        if self._kind is Owed.ACKNOWLEDGE:
+            self._connection.execute(
+                update(orders).where(orders.c.thread_id == thread_id).values(acknowledged_at=self._now)
+            )
+        elif found is not None:
+            self._link(thread_id, found)
+
+    def _link(self, thread_id: int, found: ErpDocument) -> None:
+        self._connection.execute(
+            update(orders)
+            .where(orders.c.thread_id == thread_id)
+            .values(
+                imported=1,
+                exported_at=self._now,
+                erp_document_id=found.id,
+                erp_document_number=found.number,
+                erp_customer_number=found.customer_number,
+                erp_total=found.total,
+                updated_at=self._now,
+            )
+        )
+        of_order = select(orders.c.id).where(orders.c.thread_id == thread_id).scalar_subquery()
+        self._connection.execute(update(lineitems).where(lineitems.c.order_id == of_order).values(imported=1))
+
+    def _wait(self, wait: Waiting) -> None:
+        values: dict[str, Any] = {} if wait.state is None else {"state": wait.state}
+        since = self._steps[wait.id].waiting_since or self._now
+        self._step(
+            wait.id, next_at=wait.next_at, reason=cut(storable(wait.reason)), waiting_since=since, **values
+        )
+        thread_id = self._steps[wait.id].thread_id
+        self._connection.execute(
+            update(threads)
+            .where(threads.c.id == thread_id)
+            .values(
+                state=State.HELD if wait.hold_kind else State.ACTIVE,
+                hold_kind=wait.hold_kind,
+                reason=cut(storable(wait.reason)),
+                waiting_since=since,
+                next_at=wait.next_at,
+            )
+        )
+
+    def _fail(self, fault: Failed) -> None:
+        thread = self._threads[self._steps[fault.id].thread_id]
+        if fault.document is not None:
+            # The document exists: the step is done and stays done, whatever a person decides about the difference.
+            self._finish(fault.id, fault.document)
+        else:
+            self._step(fault.id, state=StepState.FAILED, next_at=None, reason=cut(storable(fault.reason)))
+        open_error(self._connection, thread, fault, stage=self._kind, now=self._now)
+        self._connection.execute(
+            update(threads).where(threads.c.id == thread.id).values(reason=cut(storable(fault.reason)))
+        )
+
+    def _close(self, end: Closed) -> None:
+        self._connection.execute(
+            update(steps)
+            .where(steps.c.thread_id == end.thread_id, steps.c.state.in_(STEP_UNFINISHED))
+            .values(
+                state=StepState.CLOSED,
+                next_at=None,
+                reason=cut(end.reason),
+                lease_until=None,
+                lease_token=None,
+            )
+        )
+        self._connection.execute(
+            update(threads)
+            .where(threads.c.id == end.thread_id)
+            .values(
+                state=State.CLOSED, next_at=None, hold_kind="", reason=cut(end.reason), updated_at=self._now
+            )
+        )
+        self._connection.execute(
+            update(orders)
+            .where(orders.c.thread_id == end.thread_id, orders.c.imported == 0)
+            .values(imported=2)
+        )
+
+    def _note(self, outcomes: list[StepOutcome], closing: Sequence[Closed]) -> None:
+        entries = []
+        for each in outcomes:
+            thread_id = self._steps[_step_id(each)].thread_id
+            entries.append((thread_id, self._kind, *_event(self._kind, each)))
+        entries += [(end.thread_id, self._kind, "closed", {"reason": end.reason}) for end in closing]
+        note(self._connection, entries, now=self._now)
+
+    def _settle_threads(self, thread_ids: list[int]) -> None:
+        """An order is at its end when nothing is owed any more: done, or rejected where a step failed or an error is open."""
+        if not thread_ids:
+            return
+        found: dict[int, list[Row[Any]]] = {}
+        for row in self._connection.execute(select(steps).where(steps.c.thread_id.in_(thread_ids))):
+            found.setdefault(row.thread_id, []).append(row)
+        for thread_id, owed in found.items():
+            unfinished = [row for row in owed if row.state in STEP_UNFINISHED]
+            if self._threads[thread_id].state not in UNFINISHED:
+                continue
+            if unfinished:
+                first = min(row.next_at for row in unfinished)
+                values: dict[str, Any] = {"next_at": first}
+                if not any(row.reason for row in unfinished):
+                    values |= {"state": State.ACTIVE, "hold_kind": "", "reason": "", "waiting_since": None}
+            else:
+                broken = any(row.state == StepState.FAILED for row in owed) or _has_open_error(
+                    self._connection, thread_id
+                )
+                values = {"next_at": None, "hold_kind": "", "waiting_since": None}
+                values |= {"state": State.REJECTED} if broken else {"state": State.DONE, "reason": ""}
+            self._connection.execute(
+                update(threads).where(threads.c.id == thread_id).values(updated_at=self._now, **values)
+            )
+
+
+def _has_open_error(connection: Connection, thread_id: int) -> bool:
+    query = (
+        select(error_orders.c.id)
+        .where(error_orders.c.thread_id == thread_id, error_orders.c.open_key.is_not(None))
+        .limit(1)
+    )
+    return connection.execute(query).first() is not None
+
+
+def _step_id(outcome: StepOutcome) -> int:
+    return outcome.step_id if isinstance(outcome, StepDone) else outcome.id
+
+
+def _event(kind: Owed, outcome: StepOutcome) -> tuple[str, dict[str, Any]]:
+    match outcome:
+        case StepDone():
+            found = outcome.document
+            detail = dict(outcome.detail)
+            if found is not None:
+                detail |= {
+                    "document": found.number,
+                    "document_id": found.id,
+                    "customer": found.customer_number,
+                    "total": str(found.total),
+                }
+            return ("acknowledged" if kind is Owed.ACKNOWLEDGE else "exported"), detail
+        case Waiting():
+            return "held" if outcome.hold_kind else "postponed", {
+                "reason": outcome.reason,
+                "until": outcome.next_at.isoformat(),
+            }
+        case Failed():
+            return "rejected", {"kind": outcome.kind, "reason": outcome.reason}

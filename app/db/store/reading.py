@@ -1,0 +1,343 @@
+"""Storing what a platform showed: bodies, versions, threads and the cursor, in one transaction."""
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from app.db.store.base import Base, chunks, cut, lease_free
+from app.db.tables import batches, error_orders, events, inbox, runs, sites, steps, threads
+from app.domain.reading import Cursor
+from app.domain.road import SENT, UNFINISHED, Owed, Stage, State
+from app.ports.sales_channel import Seen
+from app.ports.store import Bell, Restarted, Sighting, Stored
+
+
+class Reading(Base):
+    """The site lease, runs, pages and new versions."""
+
+    def claim_site(self, site_id: int, *, lease_seconds: float) -> str | None:
+        """A token, or None while another fetch of this site holds the lease."""
+        token = str(uuid.uuid4())
+        with self._writing() as connection:
+            now = self._now(connection)
+            taken = connection.execute(
+                update(sites)
+                .where(sites.c.id == site_id, lease_free(sites, now))
+                .values(lease_token=token, lease_until=now + timedelta(seconds=lease_seconds))
+            )
+        return token if taken.rowcount == 1 else None
+
+    def release_site(self, site_id: int, token: str, *, next_run: datetime | None) -> None:
+        """Give the lease back. With `next_run` the fetch counts as a run of the site."""
+        with self._writing() as connection:
+            values: dict[str, Any] = {"lease_token": None, "lease_until": None}
+            if next_run is not None:
+                values |= {"order_next_run": next_run, "order_last_run": self._now(connection)}
+            connection.execute(
+                update(sites).where(sites.c.id == site_id, sites.c.lease_token == token).values(**values)
+            )
+
+    def open_run(self, *, kind: str, site_id: int | None = None, erp_id: int | None = None) -> int:
+        """A new run, in state `running`."""
+        with self._writing() as connection:
+            values: dict[str, Any] = {
+                "kind": kind,
+                "site_id": site_id,
+                "erp_id": erp_id,
+                "state": "running",
+                "counts": {},
+            }
+            made = connection.execute(insert(runs).values(**values, started_at=self._now(connection)))
+            return int(made.inserted_primary_key[0])  # type: ignore[index]
+
+    def finish_reading(self, run_id: int, *, state: str | None, reason: str) -> None:
+        """The reading of a run is over. `state` ends it at once (`paused`, `failed`); None leaves it to `close_runs`."""
+        with self._writing() as connection:
+            now = self._now(connection)
+            values: dict[str, Any] = {"read_at": now, "reason": cut(reason)}
+            if state is not None:
+                values |= {"state": state, "finished_at": now}
+            connection.execute(update(runs).where(runs.c.id == run_id).values(**values))
+
+    def adopt_waiting(self, site_id: int, *, run_id: int) -> tuple[Bell, ...]:
+        """Make the site's waiting orders before delivery due and part of this run; what is to be rung for them."""
+        with self._writing() as connection:
+            now = self._now(connection)
+            mine = (
+                threads.c.site_id == site_id,
+                threads.c.state.in_(UNFINISHED),
+                threads.c.stage != Stage.DELIVER,
+                threads.c.next_at > now,
+                lease_free(threads, now),
+            )
+            found = connection.execute(
+                select(threads.c.batch_id, threads.c.stage).where(*mine).distinct()
+            ).all()
+            connection.execute(update(threads).where(*mine).values(run_id=run_id, next_at=now, rung_at=now))
+            return tuple(Bell(batch_id=row.batch_id, link=Stage(row.stage)) for row in found)
+
+    def store_page(
+        self,
+        *,
+        site_id: int,
+        token: str,
+        run_id: int,
+        sightings: Sequence[Sighting],
+        read_at: datetime,
+        limit: int,
+        cursor_after: Mapping[int, Cursor | None],
+    ) -> Stored:
+        """Store a page: new orders, new versions, and the cursor, in one transaction."""
+        with self._writing() as connection:
+            owner = (
+                select(sites.c.id)
+                .where(sites.c.id == site_id, sites.c.lease_token == token)
+                .with_for_update()
+            )
+            if connection.execute(owner).first() is None:
+                return Stored(batch_id=None, lost_lease=True)
+            page = _Page(self, connection, site_id=site_id, run_id=run_id, read_at=read_at)
+            page.look_up([sighting.seen.platform_order_id for sighting in sightings])
+            kept = 0
+            full = False
+            for sighting in sightings:
+                if page.is_new(sighting.seen) and page.unseen >= limit:
+                    full = True
+                    break
+                page.add(sighting)
+                kept += 1
+            stored = page.flush(full=full)
+            cursor = cursor_after[kept]
+            if cursor is not None:
+                connection.execute(
+                    update(sites)
+                    .where(sites.c.id == site_id, sites.c.lease_token == token)
+                    .values(cursor_modified=cursor.modified_at, cursor_order_id=cursor.platform_order_id)
+                )
+            return stored
+
+    def new_versions(self, site_id: int, seen: Iterable[Seen], *, read_at: datetime) -> Restarted:
+        """Store what was read again and differs; such orders restart."""
+        with self._writing() as connection:
+            page = _Page(self, connection, site_id=site_id, run_id=None, read_at=read_at)
+            rows = list(seen)
+            page.look_up([row.platform_order_id for row in rows])
+            changed = frozenset(
+                row.platform_order_id for row in rows if not page.is_new(row) and page.add(Sighting(seen=row))
+            )
+            return Restarted(platform_order_ids=changed, batch_id=page.flush(full=False).batch_id)
+
+
+class _Page:
+    """Collects what one page changes and stores it in bulk. Lives for one transaction."""
+
+    def __init__(
+        self, store: Base, connection: Connection, *, site_id: int, run_id: int | None, read_at: datetime
+    ) -> None:
+        self.unseen = 0
+        self._connection = connection
+        self._site_id = site_id
+        self._run_id = run_id
+        self._read_at = read_at
+        self._now = store._now(connection)  # noqa: SLF001 - a part of the store, split off for its length
+        self._known: dict[str, Row[Any]] = {}
+        self._sent: set[int] = set()
+        self._new: dict[str, Sighting] = {}
+        self._again: list[tuple[Row[Any], Sighting]] = []
+        self._amended: list[tuple[Row[Any], Sighting]] = []
+        self._unchanged = 0
+
+    def look_up(self, platform_order_ids: list[str]) -> None:
+        query = select(threads).where(threads.c.site_id == self._site_id)
+        for part in chunks(platform_order_ids):
+            rows = self._connection.execute(
+                query.where(threads.c.platform_order_id.in_(part)).with_for_update()
+            )
+            self._known.update((row.platform_order_id, row) for row in rows)
+        # Asked only now that the threads are locked, and by itself: an export's intent takes the same locks first, so its
+        # state cannot be older than what is decided here.
+        exports = select(steps.c.thread_id).where(steps.c.kind == Owed.EXPORT, steps.c.state.in_(SENT))
+        for part in chunks([row.id for row in self._known.values()]):
+            self._sent.update(self._connection.scalars(exports.where(steps.c.thread_id.in_(part))))
+
+    def is_new(self, seen: Seen) -> bool:
+        return seen.platform_order_id not in self._known and seen.platform_order_id not in self._new
+
+    def add(self, sighting: Sighting) -> bool:
+        """Take one order in. Returns whether it will be run (again)."""
+        seen = sighting.seen
+        row = self._known.get(seen.platform_order_id)
+        if row is None:
+            if seen.platform_order_id in self._new:
+                self._new[seen.platform_order_id] = sighting
+                return True
+            self._new[seen.platform_order_id] = sighting
+            self.unseen += 1
+            return True
+        if seen.content_hash == row.content_hash or self._is_older(seen, row):
+            self._unchanged += 1
+            return False
+        if row.id in self._sent:
+            self._amended.append((row, sighting))
+            return False
+        self._again.append((row, sighting))
+        return True
+
+    def _is_older(self, seen: Seen, row: Row[Any]) -> bool:
+        """Whether this read shows less than what is stored: by the platform's time, and within one second by when we asked."""
+        if seen.modified_at is None or row.modified_at is None or seen.modified_at > row.modified_at:
+            return False
+        return bool(seen.modified_at < row.modified_at or self._read_at < row.read_at)
+
+    def flush(self, *, full: bool) -> Stored:
+        skipped = sum(1 for sighting in self._new.values() if sighting.skip)
+        to_run = len(self._new) - skipped + len(self._again)
+        batch_id = self._batch() if to_run else None
+        self._store_new(batch_id)
+        self._store_versions(batch_id)
+        return Stored(
+            batch_id=batch_id,
+            new=len(self._new),
+            skipped=skipped,
+            again=len(self._again),
+            amended=len(self._amended),
+            known=self._unchanged,
+            full=full,
+        )
+
+    def _batch(self) -> int:
+        made = self._connection.execute(insert(batches).values(site_id=self._site_id, created_at=self._now))
+        return int(made.inserted_primary_key[0])  # type: ignore[index]
+
+    def _body(self, seen: Seen, version: int) -> dict[str, Any]:
+        return {
+            "site_id": self._site_id,
+            "platform_order_id": seen.platform_order_id,
+            "version": version,
+            "content_hash": seen.content_hash,
+            "status": seen.status[:64],
+            "modified_raw": seen.modified_raw[:64],
+            "modified_at": seen.modified_at,
+            "read_at": self._read_at,
+            "body": seen.body,
+        }
+
+    def _store_new(self, batch_id: int | None) -> None:
+        if not self._new:
+            return
+        self._connection.execute(
+            insert(inbox), [self._body(sighting.seen, 1) for sighting in self._new.values()]
+        )
+        rows = [
+            {
+                "site_id": self._site_id,
+                "platform_order_id": key,
+                "version": 1,
+                "content_hash": sighting.seen.content_hash,
+                "modified_at": sighting.seen.modified_at,
+                "read_at": self._read_at,
+                "run_id": self._run_id,
+                "batch_id": None if sighting.skip else batch_id,
+                "stage": Stage.NORMALIZE.value,
+                "state": (State.SKIPPED if sighting.skip else State.ACTIVE).value,
+                "reason": sighting.skip or "",
+                "next_at": None if sighting.skip else self._now,
+                "rung_at": None if sighting.skip else self._now,
+                "created_at": self._now,
+                "updated_at": self._now,
+            }
+            for key, sighting in self._new.items()
+        ]
+        self._connection.execute(insert(threads), rows)
+        made = self._connection.execute(
+            select(threads.c.id, threads.c.platform_order_id).where(
+                threads.c.site_id == self._site_id, threads.c.platform_order_id.in_(list(self._new))
+            )
+        )
+        self._note(
+            [
+                (
+                    row.id,
+                    "skipped" if self._new[row.platform_order_id].skip else "fetched",
+                    {"version": 1, "reason": self._new[row.platform_order_id].skip or ""},
+                )
+                for row in made
+            ]
+        )
+
+    def _store_versions(self, batch_id: int | None) -> None:
+        both = [*self._again, *self._amended]
+        if not both:
+            return
+        latest = {row.id: max(row.version, row.amended_version or 0) + 1 for row, _ in both}
+        self._connection.execute(
+            insert(inbox), [self._body(sighting.seen, latest[row.id]) for row, sighting in both]
+        )
+        for row, sighting in both:
+            seen = {
+                "content_hash": sighting.seen.content_hash,
+                "modified_at": sighting.seen.modified_at,
+                "read_at": self._read_at,
+            }
+            values: dict[str, Any] = {**seen, "updated_at": self._now}
+            if (row, sighting) in self._amended:
+                values["amended_version"] = latest[row.id]
+            else:
+                skip = sighting.skip if row.state == State.SKIPPED else None
+                values |= {
+                    "version": latest[row.id],
+                    "stage": Stage.NORMALIZE,
+                    "state": State.SKIPPED if skip else State.ACTIVE,
+                    "reason": skip or "",
+                    "hold_kind": "",
+                    "waiting_since": None,
+                    "document": None,
+                    "batch_id": batch_id,
+                    "next_at": None if skip else self._now,
+                    "rung_at": self._now,
+                    "attempts": 0,
+                    "unsettled": 0,
+                    # A step that still works on the old version finds its token gone and settles nothing.
+                    "fence": threads.c.fence + 1,
+                    "lease_until": None,
+                    "lease_token": None,
+                }
+                if self._run_id is not None:
+                    values["run_id"] = self._run_id
+            self._connection.execute(update(threads).where(threads.c.id == row.id).values(**values))
+        again = [row.id for row, _ in self._again]
+        if again:
+            self._connection.execute(
+                update(steps)
+                .where(steps.c.thread_id.in_(again))
+                .values(lease_until=None, lease_token=None, fence=steps.c.fence + 1)
+            )
+            self._connection.execute(
+                update(error_orders)
+                .where(error_orders.c.thread_id.in_(again), error_orders.c.open_key.is_not(None))
+                .values(open_key=None, resolved_at=self._now, resolution="a new version arrived")
+            )
+        amended = {row.id for row, _ in self._amended}
+        self._note(
+            [
+                (row.id, "amended" if row.id in amended else "changed", {"version": latest[row.id]})
+                for row, _ in both
+            ]
+        )
+
+    def _note(self, entries: list[tuple[int, str, dict[str, Any]]]) -> None:
+        rows = [
+            {
+                "thread_id": thread_id,
+                "at": self._now,
+                "stage": "fetch",
+                "event": event,
+                "by": "fetch",
+                "detail": detail,
+            }
+            for thread_id, event, detail in entries
+        ]
+        self._connection.execute(insert(events), rows)

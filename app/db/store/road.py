@@ -1,0 +1,429 @@
+"""Claiming and settling orders at the stages of the road, and writing them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+
+from app.db.store.base import Base, chunks, cut, lease_free
+from app.db.store.rows import TooLong, address_rows, line_rows, order_row, storable
+from app.db.tables import addresses, batches, error_orders, events, inbox, lineitems, orders, steps, threads
+from app.domain import document
+from app.domain.order import Order
+from app.domain.road import UNFINISHED, Owed, Stage, State, StepState, stage_after
+from app.ports.store import Claimed, Failed, Passed, Settled, ThreadOutcome, Waiting
+
+
+class Road(Base):
+    """The stages before delivery."""
+
+    def claim(self, stage: Stage, *, batch_id: int, token: str, lease_seconds: float) -> tuple[Claimed, ...]:
+        """Take the batch's due orders at this stage under lease."""
+        with self._writing() as connection:
+            now = self._now(connection)
+            mine = update(threads).where(
+                threads.c.batch_id == batch_id,
+                threads.c.stage == stage,
+                threads.c.state.in_(UNFINISHED),
+                threads.c.next_at <= now,
+                lease_free(threads, now),
+            )
+            taken = connection.execute(
+                mine.values(
+                    lease_until=now + timedelta(seconds=lease_seconds),
+                    lease_token=token,
+                    fence=threads.c.fence + 1,
+                    unsettled=threads.c.unsettled + 1,
+                    attempts=threads.c.attempts + 1,
+                )
+            )
+            if not taken.rowcount:
+                return ()
+            query = (
+                select(threads)
+                .where(threads.c.batch_id == batch_id, threads.c.lease_token == token)
+                .order_by(threads.c.id)
+            )
+            if stage is Stage.NORMALIZE:
+                same_version = (
+                    (inbox.c.site_id == threads.c.site_id)
+                    & (inbox.c.platform_order_id == threads.c.platform_order_id)
+                    & (inbox.c.version == threads.c.version)
+                )
+                query = query.add_columns(inbox.c.body).join(inbox, same_version)
+            return tuple(_claimed(row) for row in connection.execute(query))
+
+    def settle(
+        self, stage: Stage, *, batch_id: int, token: str, outcomes: Sequence[ThreadOutcome]
+    ) -> Settled:
+        """Store what became of the claimed orders; those no longer under this token are left alone."""
+        with self._writing() as connection:
+            return Settlement(self, connection, stage=stage, batch_id=batch_id, token=token).settle(outcomes)
+
+    def write(
+        self, *, batch_id: int, token: str, erp_ids: Mapping[int, int], outcomes: Sequence[ThreadOutcome]
+    ) -> Settled:
+        """Like `settle` for the stage `write`: the passed orders' rows and owed steps are stored in the same transaction."""
+        with self._writing() as connection:
+            settlement = Settlement(self, connection, stage=Stage.WRITE, batch_id=batch_id, token=token)
+            return settlement.settle(_Writer(settlement, erp_ids).write(outcomes))
+
+
+def _claimed(row: Row[Any]) -> Claimed:
+    return Claimed(
+        thread_id=row.id,
+        site_id=row.site_id,
+        order_number=row.order_number,
+        platform_order_id=row.platform_order_id,
+        attempts=row.attempts,
+        unsettled=row.unsettled,
+        waiting_since=row.waiting_since,
+        fresh=row.fresh,
+        body=row._mapping.get("body"),  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
+        document=row.document,
+    )
+
+
+class Settlement:
+    """One settling transaction: which claimed rows are still ours, and what becomes of them."""
+
+    def __init__(
+        self, store: Base, connection: Connection, *, stage: Stage, batch_id: int, token: str
+    ) -> None:
+        self.connection = connection
+        self.now = store._now(connection)  # noqa: SLF001 - a part of the store, split off for its length
+        self.stage = stage
+        self.batch_id = batch_id
+        self._token = token
+        owned = (
+            select(threads)
+            .where(threads.c.batch_id == batch_id, threads.c.lease_token == token)
+            .with_for_update()
+        )
+        self.owned: dict[int, Row[Any]] = {row.id: row for row in connection.execute(owned)}
+
+    def settle(self, outcomes: Iterable[ThreadOutcome]) -> Settled:
+        ours = [outcome for outcome in outcomes if _thread_id(outcome) in self.owned]
+        passed = [outcome for outcome in ours if isinstance(outcome, Passed)]
+        waiting = [outcome for outcome in ours if isinstance(outcome, Waiting)]
+        failed = [outcome for outcome in ours if isinstance(outcome, Failed)]
+        self._pass(passed)
+        batch_id = (
+            split_batch(self.connection, self.owned, self.batch_id, now=self.now)
+            if passed and waiting
+            else self.batch_id
+        )
+        self._wait(waiting, batch_id)
+        self._fail(failed)
+        self._note(ours)
+        due_at = min((outcome.next_at for outcome in waiting), default=None)
+        return Settled(
+            passed=len(passed),
+            waiting=len(waiting),
+            waiting_batch=batch_id if waiting else None,
+            due_at=due_at,
+        )
+
+    def _update(self, rows: list[dict[str, Any]], **also: Any) -> None:
+        """Update threads by id; `also` holds for all of them. Every settled row gives its lease back."""
+        if not rows:
+            return
+        names = [name for name in rows[0] if name != "b_id"]
+        own: dict[str, Any] = {name: bindparam(name) for name in names}
+        settled: dict[str, Any] = {
+            "lease_until": None,
+            "lease_token": None,
+            "unsettled": 0,
+            "rung_at": self.now,
+            "updated_at": self.now,
+        }
+        self.connection.execute(
+            update(threads).where(threads.c.id == bindparam("b_id")).values(**settled, **also, **own),
+            rows,
+        )
+
+    def _pass(self, passed: list[Passed]) -> None:
+        rows = [
+            {
+                "b_id": each.thread_id,
+                "order_number": each.order.number,
+                "document": document.dump_text(each.order),
+            }
+            for each in passed
+        ]
+        # A resumed order asks afresh until its SKUs are verified; from then on it is an order like the others.
+        kept_fresh = {} if self.stage is Stage.NORMALIZE else {"fresh": False}
+        self._update(
+            rows,
+            stage=stage_after(self.stage),
+            state=State.ACTIVE,
+            reason="",
+            hold_kind="",
+            waiting_since=None,
+            next_at=self.now,
+            attempts=0,
+            **kept_fresh,
+        )
+
+    def _wait(self, waiting: list[Waiting], batch_id: int) -> None:
+        rows = [
+            {
+                "b_id": each.id,
+                "state": State.HELD if each.hold_kind else State.ACTIVE,
+                "reason": cut(storable(each.reason)),
+                "hold_kind": each.hold_kind,
+                "waiting_since": self.owned[each.id].waiting_since or self.now,
+                "next_at": each.next_at,
+            }
+            for each in waiting
+        ]
+        self._update(rows, batch_id=batch_id)
+
+    def _fail(self, failed: list[Failed]) -> None:
+        rows = [
+            {
+                "b_id": each.id,
+                "reason": cut(storable(each.reason)),
+                **({"order_number": each.order.number} if each.order else {}),
+            }
+            for each in failed
+        ]
+        for row in rows:
+            self._update([row], state=State.REJECTED, hold_kind="", next_at=None)
+        for each in failed:
+            open_error(self.connection, self.owned[each.id], each, stage=self.stage, now=self.now)
+
+    def _note(self, outcomes: list[ThreadOutcome]) -> None:
+        note(
+            self.connection,
+            [(_thread_id(each), self.stage, *_event(each)) for each in outcomes],
+            now=self.now,
+        )
+
+
+def _thread_id(outcome: ThreadOutcome) -> int:
+    return outcome.thread_id if isinstance(outcome, Passed) else outcome.id
+
+
+def _event(outcome: ThreadOutcome) -> tuple[str, dict[str, Any]]:
+    match outcome:
+        case Passed():
+            return "passed", dict(outcome.detail)
+        case Waiting():
+            return "held" if outcome.hold_kind else "postponed", {
+                "reason": outcome.reason,
+                "until": outcome.next_at.isoformat(),
+            }
+        case Failed():
+            return "rejected", {"kind": outcome.kind, "reason": outcome.reason}
+
+
+def note(
+    connection: Connection,
+    entries: Sequence[tuple[int, str, str, dict[str, Any]]],
+    *,
+    now: datetime,
+    by: str = "worker",
+) -> None:
+    """Append to the audit trail: (thread, stage, event, detail)."""
+    if entries:
+        connection.execute(
+            insert(events),
+            [
+                {
+                    "thread_id": thread_id,
+                    "at": now,
+                    "stage": str(stage),
+                    "event": event,
+                    "by": by,
+                    "detail": detail,
+                }
+                for thread_id, stage, event, detail in entries
+            ],
+        )
+
+
+def split_batch(
+    connection: Connection, owned: Mapping[int, Row[Any]], batch_id: int, *, now: datetime
+) -> int:
+    """A child batch for the orders that wait, so that the chain of this one goes on with the others."""
+    site_id = next(iter(owned.values())).site_id
+    made = connection.execute(insert(batches).values(site_id=site_id, parent_id=batch_id, created_at=now))
+    return int(made.inserted_primary_key[0])  # type: ignore[index]
+
+
+def open_error(
+    connection: Connection, thread: Row[Any], failed: Failed, *, stage: Stage | Owed, now: datetime
+) -> None:
+    """One open error row for this order and stage: an open one is renewed, else one is added."""
+    key = f"{thread.id}:{stage}"
+    order = failed.order
+    values = {
+        "stage": str(stage),
+        "kind": failed.kind,
+        "reason": storable(failed.reason),
+        "field": failed.field,
+        "document": document.dump_text(order) if order else thread.document,
+        "value": order.total if order else None,
+        "currency": order.currency if order else None,
+        "order_number": order.number if order else thread.order_number,
+        "attempts": thread.attempts,
+    }
+    if connection.execute(
+        update(error_orders).where(error_orders.c.open_key == key).values(**values)
+    ).rowcount:
+        return
+    place = {"thread_id": thread.id, "site_id": thread.site_id, "platform_order_id": thread.platform_order_id}
+    connection.execute(insert(error_orders).values(**place, **values, opened_at=now, open_key=key))
+
+
+class _Writer:
+    """Stores the rows of the orders that pass the stage `write`, in bulk; storing one again replaces its rows."""
+
+    def __init__(self, settlement: Settlement, erp_ids: Mapping[int, int]) -> None:
+        self._settlement = settlement
+        self._connection = settlement.connection
+        self._erp_ids = erp_ids
+
+    def write(self, outcomes: Sequence[ThreadOutcome]) -> list[ThreadOutcome]:
+        """The outcomes, with those that cannot be stored turned into failures."""
+        owned = self._settlement.owned
+        result: list[ThreadOutcome] = [each for each in outcomes if not isinstance(each, Passed)]
+        writable: dict[int, Passed] = {}
+        rows: dict[int, dict[str, Any]] = {}
+        for each in outcomes:
+            if not isinstance(each, Passed) or each.thread_id not in owned:
+                continue
+            try:
+                rows[each.thread_id] = self._row(each.order, owned[each.thread_id])
+                writable[each.thread_id] = each
+            except TooLong as error:
+                result.append(
+                    Failed(
+                        id=each.thread_id,
+                        reason=str(error),
+                        kind="validation",
+                        field=error.column,
+                        order=each.order,
+                    )
+                )
+        for thread_id, reason in self._taken(rows).items():
+            result.append(
+                Failed(
+                    id=thread_id,
+                    reason=reason,
+                    kind="validation",
+                    field="/number",
+                    order=writable.pop(thread_id).order,
+                )
+            )
+            del rows[thread_id]
+        if rows:
+            self._store(rows, {thread_id: each.order for thread_id, each in writable.items()})
+        return [*result, *writable.values()]
+
+    def _row(self, order: Order, thread: Row[Any]) -> dict[str, Any]:
+        # The parts are built once here only to be measured; building them twice is cheaper than carrying half an order.
+        address_rows(order)
+        line_rows(order)
+        header = order_row(order, external_number=order.number.upper(), now=self._settlement.now)
+        place = {
+            "thread_id": thread.id,
+            "site_id": thread.site_id,
+            "erp_id": self._erp_ids[thread.site_id],
+            "version": thread.version,
+        }
+        return {**header, **place, "created_at": self._settlement.now}
+
+    def _taken(self, rows: Mapping[int, dict[str, Any]]) -> dict[int, str]:
+        """The orders whose number another order already has, with the sentence that says so."""
+        found: dict[int, str] = {}
+        owner: dict[tuple[int, str], str] = {}
+        numbers = [row["external_number"] for row in rows.values()]
+        for part in chunks(numbers):
+            query = select(
+                orders.c.erp_id, orders.c.external_number, orders.c.thread_id, orders.c.platform_order_id
+            )
+            for row in self._connection.execute(query.where(orders.c.external_number.in_(part))):
+                if row.thread_id not in rows:
+                    owner[row.erp_id, row.external_number] = row.platform_order_id
+        for thread_id, new in rows.items():
+            key = (new["erp_id"], new["external_number"])
+            if key in owner:
+                found[thread_id] = (
+                    f"The order number {new['order_number']} already belongs to the platform's order {owner[key]}."
+                )
+            else:
+                owner[key] = new["platform_order_id"]
+        return found
+
+    def _store(self, rows: dict[int, dict[str, Any]], by_thread: dict[int, Order]) -> None:
+        connection = self._connection
+        ids = list(rows)
+        existing = {
+            row.thread_id: row.id
+            for row in connection.execute(
+                select(orders.c.id, orders.c.thread_id).where(orders.c.thread_id.in_(ids))
+            )
+        }
+        if existing:
+            for table in (addresses, lineitems):
+                connection.execute(delete(table).where(table.c.order_id.in_(list(existing.values()))))
+            for thread_id, order_id in existing.items():
+                kept = {name: value for name, value in rows[thread_id].items() if name != "created_at"}
+                connection.execute(update(orders).where(orders.c.id == order_id).values(**kept))
+        new = [row for thread_id, row in rows.items() if thread_id not in existing]
+        if new:
+            connection.execute(insert(orders), new)
+            made = connection.execute(
+                select(orders.c.id, orders.c.thread_id).where(orders.c.thread_id.in_(ids))
+            )
+            existing = {row.thread_id: row.id for row in made}
+        place = {thread_id: {"order_id": existing[thread_id]} for thread_id in ids}
+        connection.execute(
+            insert(addresses),
+            [{**place[each], **row} for each in ids for row in address_rows(by_thread[each])],
+        )
+        connection.execute(
+            insert(lineitems), [{**place[each], **row} for each in ids for row in line_rows(by_thread[each])]
+        )
+        self._owe(ids)
+
+    def _owe(self, ids: list[int]) -> None:
+        now = self._settlement.now
+        there = {
+            (row.thread_id, row.kind)
+            for row in self._connection.execute(
+                select(steps.c.thread_id, steps.c.kind).where(steps.c.thread_id.in_(ids))
+            )
+        }
+        new = [
+            {
+                "thread_id": thread_id,
+                "kind": kind.value,
+                "state": StepState.OWED.value,
+                "next_at": now,
+                "rung_at": now,
+            }
+            for thread_id in ids
+            for kind in Owed
+            if (thread_id, kind) not in there
+        ]
+        if new:
+            self._connection.execute(insert(steps), new)
+        if there:
+            renewed = (StepState.OWED, StepState.FAILED, StepState.CLOSED)
+            self._connection.execute(
+                update(steps)
+                .where(steps.c.thread_id.in_(ids), steps.c.state.in_(renewed))
+                .values(
+                    state=StepState.OWED,
+                    reason="",
+                    attempts=0,
+                    unsettled=0,
+                    next_at=now,
+                    rung_at=now,
+                    waiting_since=None,
+                )
+            )

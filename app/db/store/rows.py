@@ -1,0 +1,125 @@
+"""An order as rows of `rm_order`, `rm_address` and `rm_lineitems`."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import String, Table
+
+from app.db.tables import addresses, lineitems, orders
+from app.domain.money import ZERO
+from app.domain.order import Address, Line, LineType, Order
+from app.domain.order import Verdict as SkuVerdict
+
+
+class TooLong(Exception):
+    """A text does not fit its column. Nothing is cut: half a street sends a parcel nowhere."""
+
+    def __init__(self, *, column: str, length: int) -> None:
+        super().__init__(f"The field {column} is longer than the {length} characters that can be stored.")
+        self.column = column
+
+
+def order_row(order: Order, *, external_number: str, now: datetime) -> dict[str, Any]:
+    """The header row, without the ids that place it. Raises `TooLong`."""
+    products = order.of_type(LineType.PRODUCT)
+    row = {
+        "order_number": order.number,
+        "external_number": external_number,
+        "platform_order_id": order.platform_order_id,
+        "order_date": order.created_at,
+        "order_date_raw": order.created_raw,
+        "status": order.status,
+        "currency": order.currency,
+        "subtotal": sum((line.amount for line in products), ZERO),
+        "shipping_total": sum((line.amount for line in order.of_type(LineType.SHIPPING)), ZERO),
+        "tax_total": sum((line.amount for line in order.of_type(LineType.TAX)), ZERO),
+        "discount_total": sum((line.nominal for line in order.of_type(LineType.COUPON)), ZERO),
+        "store_credit": sum((line.nominal for line in order.of_type(LineType.STORE_CREDIT)), ZERO),
+        "total": order.total,
+        "bill_first_name": order.bill.first_name,
+        "bill_last_name": order.bill.last_name,
+        "bill_email": order.bill.email,
+        "ship_first_name": order.ship.first_name,
+        "ship_last_name": order.ship.last_name,
+        "ship_address1": order.ship.address1,
+        "ship_city": order.ship.city,
+        "ship_state": order.ship.state,
+        "ship_postcode": order.ship.postcode,
+        "ship_country": order.ship.country,
+        "payment_method": order.payment.method,
+        "payment_title": order.payment.title,
+        "trans_id": order.payment.transaction_id,
+        "paid_at": order.payment.paid_at,
+        "klarna": order.payment.klarna,
+        "stripe": order.payment.stripe,
+        "paypal": order.payment.paypal,
+        "customer_note": order.customer_note,
+        "imported": 0,
+        "updated_at": now,
+    }
+    return _fitted(orders, row)
+
+
+def address_rows(order: Order) -> list[dict[str, Any]]:
+    """The billing and the shipping address. Raises `TooLong`."""
+    return [_address("bill", order.bill), _address("ship", order.ship)]
+
+
+def _address(kind: str, address: Address) -> dict[str, Any]:
+    names = (
+        "first_name",
+        "last_name",
+        "company",
+        "address1",
+        "address2",
+        "city",
+        "state",
+        "postcode",
+        "country",
+        "email",
+        "phone",
+    )
+    return _fitted(addresses, {"kind": kind, **{name: getattr(address, name) for name in names}})
+
+
+def line_rows(order: Order) -> list[dict[str, Any]]:
+    """Every line. Raises `TooLong`."""
+    return [_line(line) for line in order.lines]
+
+
+def _line(line: Line) -> dict[str, Any]:
+    row = {
+        "position": line.position,
+        "line_type": int(line.type),
+        "parent": line.parent,
+        "sku": line.sku,
+        "name": line.name,
+        "quantity": line.quantity,
+        "listed": line.listed,
+        "amount": line.amount,
+        "credit": line.credit,
+        "nominal": line.nominal,
+        "tax": line.tax,
+        "platform_line_id": line.platform_line_id,
+        "detail": line.detail,
+        "verdict": None if line.verdict is None else SkuVerdict(line.verdict).value,
+        "verified_at": line.verified_at,
+        "imported": 0,
+    }
+    return _fitted(lineitems, row)
+
+
+def _fitted(table: Table, row: dict[str, Any]) -> dict[str, Any]:
+    for name, value in row.items():
+        if not isinstance(value, str):
+            continue
+        column = table.c[name].type
+        if isinstance(column, String) and column.length is not None and len(value) > column.length:
+            raise TooLong(column=name, length=column.length)
+        row[name] = storable(value)
+    return row
+
+
+def storable(value: str) -> str:
+    """Text that every database takes: no NUL (PostgreSQL refuses it), no lone surrogates (they have no UTF-8)."""
+    return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")

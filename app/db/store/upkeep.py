@@ -1,0 +1,160 @@
+"""Upkeep: what is due and must be rung again, and which runs have come to their end."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, case, func, insert, select, update
+
+from app.db.store.base import Base, lease_free
+from app.db.store.owed import due_steps
+from app.db.tables import batches, orders, runs, steps, threads
+from app.domain.road import UNFINISHED, Owed, Stage, State
+from app.ports.store import Bell, Run
+
+BATCH = 100
+
+
+class Upkeep(Base):
+    """The sweeper's questions."""
+
+    def due(self, *, rung_before: float, limit: int) -> tuple[Bell, ...]:
+        """Batches with rows due and not rung within `rung_before` seconds, marked as rung now.
+
+        Orders that wait at the same link of the same site are gathered into common batches, so that a thousand held orders
+        are ten messages and not a thousand.
+        """
+        with self._writing() as connection:
+            now = self._now(connection)
+            silent = now - timedelta(seconds=rung_before)
+            bells = self._due_threads(connection, now, silent, limit)
+            rung_batches = {bell.batch_id for bell in bells}
+            for kind in Owed:
+                for bell in self._due_steps(connection, kind, now, silent, limit):
+                    # One ring for each batch: acknowledge is followed by export in the same chain.
+                    if bell.batch_id not in rung_batches:
+                        rung_batches.add(bell.batch_id)
+                        bells.append(bell)
+            return tuple(bells)
+
+    def _due_threads(self, connection: Connection, now: datetime, silent: datetime, limit: int) -> list[Bell]:
+        query = (
+            select(threads.c.id, threads.c.site_id, threads.c.batch_id, threads.c.stage.label("link"))
+            .where(
+                threads.c.state.in_(UNFINISHED),
+                threads.c.stage != Stage.DELIVER,
+                threads.c.next_at <= now,
+                lease_free(threads, now),
+                threads.c.rung_at.is_(None) | (threads.c.rung_at <= silent),
+            )
+            .order_by(threads.c.next_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        rows = connection.execute(query).all()
+        bells = [
+            Bell(batch_id=self._gather(connection, group, now), link=Stage(group[0].link))
+            for group in _groups(rows)
+        ]
+        if rows:
+            connection.execute(
+                update(threads).where(threads.c.id.in_([row.id for row in rows])).values(rung_at=now)
+            )
+        return bells
+
+    def _due_steps(
+        self, connection: Connection, kind: Owed, now: datetime, silent: datetime, limit: int
+    ) -> list[Bell]:
+        query = (
+            due_steps(kind, now)
+            .where(steps.c.rung_at.is_(None) | (steps.c.rung_at <= silent))
+            .add_columns(threads.c.id.label("thread_id"), threads.c.site_id, threads.c.batch_id)
+            .order_by(steps.c.next_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        rows = connection.execute(query).all()
+        if rows:
+            connection.execute(
+                update(steps).where(steps.c.id.in_([row.id for row in rows])).values(rung_at=now)
+            )
+        return [
+            Bell(batch_id=batch_id, link=kind) for batch_id in dict.fromkeys(row.batch_id for row in rows)
+        ]
+
+    def _gather(self, connection: Connection, group: list[Row[Any]], now: datetime) -> int:
+        """The batch these orders are in, or a new one where they are spread over several."""
+        found = {row.batch_id for row in group}
+        if len(found) == 1 and None not in found:
+            return int(found.pop())
+        made = connection.execute(insert(batches).values(site_id=group[0].site_id, created_at=now))
+        batch_id = int(made.inserted_primary_key[0])  # type: ignore[index]
+        connection.execute(
+            update(threads).where(threads.c.id.in_([row.id for row in group])).values(batch_id=batch_id)
+        )
+        return batch_id
+
+    def close_runs(self) -> tuple[Run, ...]:
+        """End the runs none of whose orders is in motion. Returns those that ended now."""
+        with self._writing() as connection:
+            now = self._now(connection)
+            moving = select(threads.c.id).where(
+                threads.c.run_id == runs.c.id, threads.c.state == State.ACTIVE
+            )
+            over = select(runs).where(
+                runs.c.finished_at.is_(None),
+                runs.c.read_at.is_not(None),
+                runs.c.kind == "orders",
+                ~moving.exists(),
+            )
+            ended = []
+            for row in connection.execute(over.with_for_update()).all():
+                counts = run_counts(connection, row.id)
+                connection.execute(
+                    update(runs)
+                    .where(runs.c.id == row.id)
+                    .values(state="finished", finished_at=now, counts=counts)
+                )
+                ended.append(as_run(row, counts=counts, state="finished", finished_at=now))
+            return tuple(ended)
+
+
+def _groups(rows: Any) -> list[list[Row[Any]]]:
+    """Rows of one site and link, at most a batch full of them together."""
+    by_place: dict[tuple[int, str], list[Row[Any]]] = {}
+    for row in rows:
+        by_place.setdefault((row.site_id, row.link), []).append(row)
+    return [
+        group[start : start + BATCH] for group in by_place.values() for start in range(0, len(group), BATCH)
+    ]
+
+
+def run_counts(connection: Connection, run_id: int) -> dict[str, int]:
+    """How the orders of a run stand, in the words of the summary."""
+
+    def count(condition: Any) -> Any:
+        return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
+
+    query = (
+        select(
+            func.count(threads.c.id).label("fetched"),
+            count(orders.c.id.is_not(None)).label("written"),
+            count(orders.c.acknowledged_at.is_not(None)).label("acknowledged"),
+            count(orders.c.imported == 1).label("exported"),
+            count(threads.c.state == State.HELD).label("held"),
+            count(threads.c.state == State.REJECTED).label("rejected"),
+            count(threads.c.state == State.SKIPPED).label("skipped"),
+            count(threads.c.state == State.CLOSED).label("closed"),
+            count(threads.c.state == State.ACTIVE).label("moving"),
+        )
+        .select_from(threads)
+        .outerjoin(orders, orders.c.thread_id == threads.c.id)
+        .where(threads.c.run_id == run_id)
+    )
+    row = connection.execute(query).one()
+    return {name: int(value) for name, value in row._mapping.items()}  # noqa: SLF001 - SQLAlchemy's public name
+
+
+def as_run(row: Row[Any], **changed: Any) -> Run:
+    """A run's row as a value."""
+    names = ("id", "site_id", "kind", "state", "reason", "counts", "started_at", "finished_at")
+    return Run(**{**{name: getattr(row, name) for name in names}, **changed})

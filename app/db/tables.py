@@ -1,0 +1,351 @@
+"""The tables. Names are those that operators' queries use; every timestamp is UTC."""
+
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+from app.db.types import Exact, LongText, UtcTime
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# Case counts in every comparison, on every database: order numbers, hashes and tokens are not words.
+_OPTIONS: dict[str, Any] = {
+    "mysql_engine": "InnoDB",
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_bin",
+}
+
+
+def _table(name: str, *parts: Any) -> Table:
+    made: Table = Table(name, metadata, *parts, **_OPTIONS)
+    return made
+
+
+def _id() -> Column[int]:
+    return Column("id", Integer, primary_key=True, autoincrement=True)
+
+
+erps = _table(
+    "rm_erps",
+    _id(),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("platform", String(64), nullable=False),
+    Column("url", String(500), nullable=False),
+    Column("company", String(64), nullable=False, default=""),
+    Column("allow_private", Boolean, nullable=False),
+    Column("settings", JSON, nullable=False),
+    Column("credentials", LongText, nullable=False),
+    Column("is_active", Boolean, nullable=False, default=True),
+    Column("paused_until", UtcTime),
+    Column("paused_reason", String(1000)),
+    Column("items_cursor", UtcTime),
+    Column("items_next_run", UtcTime, nullable=False),
+    Column("items_last_run", UtcTime),
+    Column("lease_until", UtcTime),
+    Column("lease_token", String(36)),
+    Column("created_at", UtcTime, nullable=False),
+)
+
+sites = _table(
+    "rm_sites",
+    _id(),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("platform", String(64), nullable=False),
+    Column("url", String(500), nullable=False),
+    Column("prefix", String(16), nullable=False, unique=True),
+    Column("erp_id", Integer, ForeignKey("rm_erps.id")),
+    Column("allow_private", Boolean, nullable=False),
+    Column("settings", JSON, nullable=False),
+    Column("credentials", LongText, nullable=False),
+    Column("is_active", Boolean, nullable=False, default=True),
+    Column("orders_sync", Boolean, nullable=False, default=True),
+    Column("order_last_run", UtcTime),
+    Column("order_next_run", UtcTime, nullable=False),
+    Column("cursor_modified", UtcTime),
+    Column("cursor_order_id", String(64), nullable=False, default=""),
+    Column("paused_until", UtcTime),
+    Column("paused_reason", String(1000)),
+    Column("lease_until", UtcTime),
+    Column("lease_token", String(36)),
+    Column("created_at", UtcTime, nullable=False),
+)
+
+items = _table(
+    "rm_items",
+    _id(),
+    Column("erp_id", Integer, ForeignKey("rm_erps.id"), nullable=False),
+    Column("sku", String(100), nullable=False),
+    Column("name", String(255), nullable=False, default=""),
+    Column("status", String(16), nullable=False),
+    Column("kind", String(16), nullable=False, default="inventory"),
+    Column("source", String(16), nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+    UniqueConstraint("erp_id", "sku"),
+)
+
+kits = _table(
+    "rm_kits",
+    _id(),
+    Column("parent_sku", String(100), nullable=False),
+    Column("component_sku", String(100), nullable=False),
+    Column("quantity", Exact(19, 5), nullable=False),
+    Column("position", Integer, nullable=False),
+    UniqueConstraint("parent_sku", "component_sku"),
+)
+
+runs = _table(
+    "rm_run",
+    _id(),
+    Column("site_id", Integer, ForeignKey("rm_sites.id")),
+    Column("erp_id", Integer, ForeignKey("rm_erps.id")),
+    Column("kind", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", String(1000), nullable=False, default=""),
+    Column("counts", JSON, nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+    Column("read_at", UtcTime),
+    Column("finished_at", UtcTime),
+    Index(None, "site_id", "started_at"),
+    Index(None, "finished_at"),
+)
+
+batches = _table(
+    "rm_batch",
+    _id(),
+    Column("site_id", Integer, ForeignKey("rm_sites.id"), nullable=False),
+    Column("parent_id", Integer),
+    Column("created_at", UtcTime, nullable=False),
+)
+
+inbox = _table(
+    "rm_inbox",
+    _id(),
+    Column("site_id", Integer, ForeignKey("rm_sites.id"), nullable=False),
+    Column("platform_order_id", String(64), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("content_hash", String(64), nullable=False),
+    Column("status", String(64), nullable=False),
+    Column("modified_raw", String(64), nullable=False),
+    Column("modified_at", UtcTime),
+    Column("read_at", UtcTime, nullable=False),
+    Column("body", LongText, nullable=False),
+    UniqueConstraint("site_id", "platform_order_id", "version"),
+)
+
+threads = _table(
+    "rm_thread",
+    _id(),
+    Column("site_id", Integer, ForeignKey("rm_sites.id"), nullable=False),
+    Column("platform_order_id", String(64), nullable=False),
+    Column("order_number", String(80), nullable=False, default=""),
+    Column("version", Integer, nullable=False),
+    Column("content_hash", String(64), nullable=False),
+    Column("modified_at", UtcTime),
+    Column("read_at", UtcTime, nullable=False),
+    Column("amended_version", Integer),
+    Column("run_id", Integer, ForeignKey("rm_run.id")),
+    Column("batch_id", Integer, ForeignKey("rm_batch.id")),
+    Column("stage", String(24), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", String(1000), nullable=False, default=""),
+    Column("hold_kind", String(24), nullable=False, default=""),
+    Column("waiting_since", UtcTime),
+    Column("document", LongText),
+    Column("fresh", Boolean, nullable=False, default=False),
+    Column("next_at", UtcTime),
+    Column("rung_at", UtcTime),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("unsettled", Integer, nullable=False, default=0),
+    Column("fence", Integer, nullable=False, default=0),
+    Column("lease_until", UtcTime),
+    Column("lease_token", String(36)),
+    Column("created_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+    UniqueConstraint("site_id", "platform_order_id"),
+    Index(None, "batch_id", "stage"),
+    Index(None, "state", "next_at"),
+    Index(None, "run_id"),
+    Index(None, "order_number"),
+)
+
+steps = _table(
+    "rm_step",
+    _id(),
+    Column("thread_id", Integer, ForeignKey("rm_thread.id"), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", String(1000), nullable=False, default=""),
+    Column("waiting_since", UtcTime),
+    Column("intent_at", UtcTime),
+    Column("document_id", String(64), nullable=False, default=""),
+    Column("document_number", String(64), nullable=False, default=""),
+    Column("done_at", UtcTime),
+    Column("next_at", UtcTime),
+    Column("rung_at", UtcTime),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("unsettled", Integer, nullable=False, default=0),
+    Column("fence", Integer, nullable=False, default=0),
+    Column("lease_until", UtcTime),
+    Column("lease_token", String(36)),
+    UniqueConstraint("thread_id", "kind"),
+    Index(None, "state", "next_at"),
+)
+
+orders = _table(
+    "rm_order",
+    _id(),
+    Column("thread_id", Integer, ForeignKey("rm_thread.id"), nullable=False, unique=True),
+    Column("site_id", Integer, ForeignKey("rm_sites.id"), nullable=False),
+    Column("erp_id", Integer, ForeignKey("rm_erps.id"), nullable=False),
+    Column("order_number", String(80), nullable=False),
+    Column("external_number", String(80), nullable=False),
+    Column("platform_order_id", String(64), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("order_date", UtcTime, nullable=False),
+    Column("order_date_raw", String(64), nullable=False),
+    Column("status", String(64), nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("subtotal", Exact(), nullable=False),
+    Column("shipping_total", Exact(), nullable=False),
+    Column("tax_total", Exact(), nullable=False),
+    Column("discount_total", Exact(), nullable=False),
+    Column("store_credit", Exact(), nullable=False),
+    Column("total", Exact(), nullable=False),
+    Column("bill_first_name", String(255), nullable=False),
+    Column("bill_last_name", String(255), nullable=False),
+    Column("bill_email", String(255), nullable=False),
+    Column("ship_first_name", String(255), nullable=False),
+    Column("ship_last_name", String(255), nullable=False),
+    Column("ship_address1", String(255), nullable=False),
+    Column("ship_city", String(255), nullable=False),
+    Column("ship_state", String(255), nullable=False),
+    Column("ship_postcode", String(64), nullable=False),
+    Column("ship_country", String(2), nullable=False),
+    Column("payment_method", String(100), nullable=False),
+    Column("payment_title", String(255), nullable=False),
+    Column("trans_id", String(255), nullable=False),
+    Column("paid_at", UtcTime),
+    Column("klarna", Boolean, nullable=False),
+    Column("stripe", Boolean, nullable=False),
+    Column("paypal", Boolean, nullable=False),
+    Column("customer_note", LongText, nullable=False),
+    Column("imported", SmallInteger, nullable=False, default=0),
+    Column("acknowledged_at", UtcTime),
+    Column("exported_at", UtcTime),
+    Column("erp_document_id", String(64), nullable=False, default=""),
+    Column("erp_document_number", String(64), nullable=False, default=""),
+    Column("erp_customer_number", String(64), nullable=False, default=""),
+    Column("erp_total", Exact()),
+    Column("created_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+    UniqueConstraint("site_id", "platform_order_id"),
+    UniqueConstraint("erp_id", "external_number"),
+    Index(None, "imported"),
+    Index(None, "order_number"),
+)
+
+addresses = _table(
+    "rm_address",
+    _id(),
+    Column("order_id", Integer, ForeignKey("rm_order.id"), nullable=False),
+    Column("kind", String(4), nullable=False),
+    *(
+        Column(name, String(255), nullable=False)
+        for name in ("first_name", "last_name", "company", "address1", "address2", "city", "state")
+    ),
+    Column("postcode", String(64), nullable=False),
+    Column("country", String(2), nullable=False),
+    Column("email", String(255), nullable=False),
+    Column("phone", String(64), nullable=False),
+    UniqueConstraint("order_id", "kind"),
+)
+
+lineitems = _table(
+    "rm_lineitems",
+    _id(),
+    Column("order_id", Integer, ForeignKey("rm_order.id"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("line_type", SmallInteger, nullable=False),
+    Column("parent", Integer),
+    Column("sku", String(255)),
+    Column("name", LongText, nullable=False),
+    Column("quantity", Exact(19, 5), nullable=False),
+    Column("listed", Exact()),
+    Column("amount", Exact(), nullable=False),
+    Column("credit", Exact(), nullable=False),
+    Column("nominal", Exact(), nullable=False),
+    Column("tax", Exact(), nullable=False),
+    Column("platform_line_id", String(64), nullable=False),
+    Column("detail", LongText, nullable=False),
+    Column("verdict", String(24)),
+    Column("verified_at", UtcTime),
+    Column("imported", SmallInteger, nullable=False, default=0),
+    UniqueConstraint("order_id", "position"),
+    Index(None, "sku"),
+)
+
+error_orders = _table(
+    "rm_error_orders",
+    _id(),
+    Column("thread_id", Integer, ForeignKey("rm_thread.id"), nullable=False),
+    Column("site_id", Integer, ForeignKey("rm_sites.id"), nullable=False),
+    Column("order_number", String(80), nullable=False),
+    Column("platform_order_id", String(64), nullable=False),
+    Column("stage", String(24), nullable=False),
+    Column("kind", String(24), nullable=False),
+    Column("reason", LongText, nullable=False),
+    Column("field", String(255)),
+    Column("document", LongText),
+    Column("value", Exact()),
+    Column("currency", String(3)),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("opened_at", UtcTime, nullable=False),
+    Column("resolved_at", UtcTime),
+    Column("resolution", String(255)),
+    # Equal to the thread's id and stage while open, NULL when resolved: one open row each, on every database.
+    Column("open_key", String(64), unique=True),
+    Index(None, "resolved_at", "site_id"),
+)
+
+id_map = _table(
+    "rm_id_map",
+    _id(),
+    Column("erp_id", Integer, ForeignKey("rm_erps.id"), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("our_key", String(255), nullable=False),
+    Column("their_key", String(64), nullable=False, default=""),
+    Column("state", String(16), nullable=False),
+    Column("intent_at", UtcTime, nullable=False),
+    UniqueConstraint("erp_id", "kind", "our_key"),
+)
+
+events = _table(
+    "rm_event",
+    _id(),
+    Column("thread_id", Integer, ForeignKey("rm_thread.id"), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("stage", String(24), nullable=False),
+    Column("event", String(32), nullable=False),
+    Column("by", String(64), nullable=False),
+    Column("detail", JSON, nullable=False),
+    Index(None, "thread_id"),
+)

@@ -1,0 +1,76 @@
+"""An order as a JSON document and back: what is stored between the steps. Decimals travel as strings, times as ISO 8601 UTC."""
+
+import json
+from dataclasses import asdict, fields
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+from app.domain.order import Address, Line, LineType, Order, Payment, Verdict
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    return value
+
+
+def dump(order: Order) -> dict[str, Any]:
+    """The order as plain JSON values. `load(dump(order)) == order`."""
+    plain: dict[str, Any] = _plain(asdict(order))
+    return plain
+
+
+def dump_text(order: Order) -> str:
+    """The order as JSON text."""
+    return json.dumps(dump(order), ensure_ascii=False, separators=(",", ":"))
+
+
+def load(document: dict[str, Any]) -> Order:
+    """The order a document describes. Raises `KeyError`, `TypeError` or `ValueError` for anything but our own documents."""
+    scalars = {each.name: document[each.name] for each in fields(Order) if each.name in document}
+    payment = dict(document["payment"])
+    return Order(
+        **{
+            **scalars,
+            "total": Decimal(document["total"]),
+            "created_at": datetime.fromisoformat(document["created_at"]),
+            "bill": Address(**document["bill"]),
+            "ship": Address(**document["ship"]),
+            "payment": Payment(**{**payment, "paid_at": _time(payment["paid_at"])}),
+            "lines": tuple(_line(each) for each in document["lines"]),
+            "meta": tuple((key, value) for key, value in document["meta"]),
+        }
+    )
+
+
+def load_text(text: str) -> Order:
+    """The order in JSON text made by `dump_text`."""
+    return load(json.loads(text))
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _line(document: dict[str, Any]) -> Line:
+    decimals = {name: Decimal(document[name]) for name in ("amount", "quantity", "credit", "nominal", "tax")}
+    return Line(
+        **{
+            **document,
+            **decimals,
+            "type": LineType(document["type"]),
+            "listed": None if document["listed"] is None else Decimal(document["listed"]),
+            "verdict": None if document["verdict"] is None else Verdict(document["verdict"]),
+            "verified_at": _time(document["verified_at"]),
+        }
+    )

@@ -1,0 +1,103 @@
+"""Kit expansion: what a sold kit consists of, to any depth."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from app.domain.money import ZERO
+from app.domain.order import Line, LineType, Order, numbered, sku_key
+
+MAX_COMPONENTS = 2_000
+"""More component lines than this for one order line is a broken definition, not a kit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """`quantity` of `sku` (upper case) go into one parent."""
+
+    sku: str
+    quantity: Decimal
+
+
+Kits = Mapping[str, tuple[Component, ...]]
+"""Parent SKU (upper case) to its components, in their stored order."""
+
+
+class KitError(Exception):
+    """The definition cannot be expanded. `path` names the way to the fault, outermost parent first."""
+
+    def __init__(self, message: str, path: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+def leaves(sku: str, *, kits: Kits, quantity: Decimal = Decimal(1)) -> tuple[Component, ...]:
+    """The components of `quantity` of the kit `sku`, nested kits resolved, in definition order; equal SKUs stay apart.
+
+    A SKU that is no kit has no leaves. Raises `KitError` for a circular definition, an empty kit, or a kit that
+    explodes beyond `MAX_COMPONENTS`.
+    """
+    found: list[Component] = []
+    _walk(sku_key(sku), quantity, kits, (), found)
+    return tuple(found)
+
+
+def _walk(sku: str, quantity: Decimal, kits: Kits, path: tuple[str, ...], found: list[Component]) -> None:
+    here = (*path, sku)
+    if sku in path:
+        raise KitError(f"The kit definition is circular: {' > '.join(here)}.", here)
+    if sku not in kits:
+        if path:
+            found.append(Component(sku=sku, quantity=quantity))
+            if len(found) > MAX_COMPONENTS:
+                raise KitError(f"The kit {path[0]} has more than {MAX_COMPONENTS} components.", here)
+        return
+    if not kits[sku]:
+        raise KitError(f"The kit {' > '.join(here)} has no components.", here)
+    for component in kits[sku]:
+        if component.quantity <= ZERO:
+            raise KitError(f"The kit {' > '.join(here)} has a quantity that is not above zero.", here)
+        _walk(component.sku, quantity * component.quantity, kits, here, found)
+
+
+def path_to(sku: str, *, kits: Kits, component: str) -> tuple[str, ...]:
+    """The first path from the kit `sku` down to `component`, both ends included; empty where there is none."""
+    key, wanted = sku_key(sku), sku_key(component)
+    for child in kits.get(key, ()):
+        if child.sku == wanted:
+            return (key, wanted)
+        below = path_to(child.sku, kits=kits, component=wanted)
+        if below:
+            return (key, *below)
+    return ()
+
+
+def expand(order: Order, *, kits: Kits) -> Order:
+    """The order with each kit line followed by its components: type 2, amount zero, pointing at the parent.
+
+    Components that are there already (a platform's own, or a second expansion) are replaced, so expanding twice gives
+    the same order. Raises `KitError`.
+    """
+    lines: list[Line] = []
+    fresh = max((line.position for line in order.lines), default=0)
+    for line in order.lines:
+        if line.type is LineType.COMPONENT:
+            continue
+        lines.append(line)
+        if line.type is not LineType.PRODUCT or not line.sku:
+            continue
+        for component in leaves(line.sku, kits=kits, quantity=line.quantity):
+            fresh += 1
+            lines.append(
+                Line(
+                    position=fresh,
+                    type=LineType.COMPONENT,
+                    sku=component.sku,
+                    name=f"Component of {line.sku}",
+                    quantity=component.quantity,
+                    amount=ZERO,
+                    parent=line.position,
+                    detail=" > ".join(path_to(line.sku, kits=kits, component=component.sku)),
+                )
+            )
+    return replace(order, lines=numbered(lines))

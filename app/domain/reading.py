@@ -1,0 +1,94 @@
+"""Reading without losing: where a read starts, what a page adds, and where the cursor may stand afterwards. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """The last stored row of a site: its modified time (UTC) and platform order id."""
+
+    modified_at: datetime
+    platform_order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where the next page is asked for: everything modified at or after `since`, page `page` of it (from 1).
+
+    `back`: the pages of one crowded second are being read again from its end to its start, to go on at `resume`.
+    """
+
+    since: datetime | None
+    page: int = 1
+    back: bool = False
+    resume: datetime | None = None
+
+    @property
+    def holds_cursor(self) -> bool:
+        """Whether rows of this page's second may still be unread, so that the cursor must not leave it."""
+        return self.page > 1 or self.back
+
+
+def start(cursor: Cursor | None, *, overlap: timedelta, floor: datetime | None) -> Position:
+    """The first page of a run. With an overlap, because rows appear late and share seconds; never before `floor`."""
+    since = None if cursor is None else cursor.modified_at - overlap
+    if floor is not None and (since is None or since < floor):
+        since = floor
+    return Position(since=since)
+
+
+def following(position: Position, *, last_modified_at: datetime | None, more: bool) -> Position | None:
+    """The page after one whose last row was modified at `last_modified_at` (rows ascend), or None at the end.
+
+    By key rather than by offset: an order edited meanwhile leaves its place, the rows behind it move up, and an offset
+    would step over one of them. Only where a whole page lies in one second, which no key can split, are pages counted; then
+    they are read a second time from the last to the first, because rows move only towards pages that are still to be read.
+    """
+    beyond = last_modified_at is not None and (position.since is None or last_modified_at > position.since)
+    if position.back:
+        if position.page > 1:
+            return replace(position, page=position.page - 1)
+        return None if position.resume is None else Position(since=position.resume)
+    if position.page == 1:
+        if not more:
+            return None
+        return Position(since=last_modified_at) if beyond else replace(position, page=2)
+    if more and not beyond:
+        return replace(position, page=position.page + 1)
+    return replace(position, page=position.page - 1, back=True, resume=last_modified_at if more else None)
+
+
+def cursors(
+    cursor: Cursor | None,
+    *,
+    rows: Sequence[tuple[datetime | None, str]],
+    position: Position,
+    answered_at: datetime | None,
+    overlap: timedelta,
+) -> dict[int, Cursor | None]:
+    """The cursor after each number of stored rows of a page, from none to all. `rows` are (modified, platform order id)."""
+    found = {0: cursor}
+    for count, (modified_at, platform_order_id) in enumerate(rows, start=1):
+        if modified_at is not None:
+            limit = position.since if position.holds_cursor and position.since is not None else modified_at
+            last = Cursor(modified_at=min(modified_at, limit), platform_order_id=platform_order_id)
+            cursor = advanced(cursor, last=last, answered_at=answered_at, overlap=overlap)
+        found[count] = cursor
+    return found
+
+
+def advanced(
+    cursor: Cursor | None, *, last: Cursor, answered_at: datetime | None, overlap: timedelta
+) -> Cursor | None:
+    """The cursor after `last` was stored: never backwards, never beyond the answer's own `Date` minus the overlap.
+
+    A platform clock that runs ahead stamps orders with times to come; a cursor pinned there would step over what is
+    modified until then.
+    """
+    if answered_at is not None and last.modified_at > answered_at - overlap:
+        last = Cursor(modified_at=answered_at - overlap, platform_order_id="")
+    if cursor is not None and last.modified_at <= cursor.modified_at:
+        return cursor
+    return last

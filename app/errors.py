@@ -1,0 +1,52 @@
+"""Failures, named by what is done next. Connectors raise these and no others; `app.sync.policy` is the only table that acts on them."""
+
+from datetime import datetime
+
+
+class OrderSyncError(Exception):
+    """Base of every named failure. `reason` is one sentence a warehouse clerk understands."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Retry(OrderSyncError):
+    """Nothing was done, or only read; the same call may simply be made again later.
+
+    `after` is the number of seconds the peer asked us to wait (Retry-After), where it did.
+    """
+
+    def __init__(self, reason: str, *, after: float | None = None) -> None:
+        super().__init__(reason)
+        self.after = after
+
+
+class Hold(OrderSyncError):
+    """The order is fine, the world is not ready: it waits for an event or for `until` (aware UTC)."""
+
+    def __init__(self, reason: str, *, kind: str, until: datetime | None = None) -> None:
+        super().__init__(reason)
+        self.kind = kind
+        self.until = until
+
+
+class Unknown(OrderSyncError):
+    """A write was sent and its outcome is not known: wait, look it up by our key, and only then send again."""
+
+
+class Reject(OrderSyncError):
+    """This order cannot pass; a person has to look. `kind` is the desk's word, `field` a JSON pointer where one is known."""
+
+    def __init__(self, reason: str, *, kind: str = "validation", field: str | None = None) -> None:
+        super().__init__(reason)
+        self.kind = kind
+        self.field = field
+
+
+class Misconfigured(OrderSyncError):
+    """This site or ERP cannot pass (credentials, unknown status, missing account): it pauses and someone is told."""
+
+
+class UsageError(OrderSyncError):
+    """A person or a script asked for something that cannot be done; nothing was changed."""

@@ -1,0 +1,49 @@
+"""How a connector presents itself: one `CONNECTOR` in its package, found by looking, so that adding one edits nothing else."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal
+
+from app.domain.windows import Window
+from app.ports.erp import Erp
+from app.ports.sales_channel import SalesChannel
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One configured site or ERP, as a connector gets it. `settings` are what `read_settings` gave.
+
+    `http_timeout` is in seconds and bounds one call. `company` is the ERP's company id where there is one.
+    """
+
+    name: str
+    url: str
+    allow_private: bool
+    credentials: Mapping[str, str]
+    settings: Mapping[str, Any]
+    http_timeout: float
+    company: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """What the rest of the program knows of a connector. `title` is the system's name as people write it.
+
+    `read_settings` turns the strings a person typed into typed values (JSON-storable), defaults filled in, and raises
+    `UsageError` naming the key, what is wrong with it and what would be right. `windows` are maintenance windows of this
+    system that no setting removes. `late` is how long after a lost reply the system may still commit a write (T_LATE).
+    """
+
+    platform: str
+    title: str
+    port: Literal["sales_channel", "erp"]
+    open: Callable[[Account], Any]
+    read_settings: Callable[[Mapping[str, str]], dict[str, Any]]
+    credentials: tuple[str, ...]
+    windows: tuple[Window, ...] = field(default=())
+    late: timedelta = timedelta(minutes=20)
+
+
+OpenSalesChannel = Callable[[Account], SalesChannel]
+OpenErp = Callable[[Account], Erp]

@@ -1,0 +1,96 @@
+"""An ERP: where items are verified and orders end up as sales documents."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+from app.domain.order import Order
+from app.errors import OrderSyncError
+
+
+class ItemKind(StrEnum):
+    """What the ERP does with an item: keeps stock of it, does not, or works it."""
+
+    INVENTORY = "inventory"
+    NON_INVENTORY = "non_inventory"
+    SERVICE = "service"
+
+
+@dataclass(frozen=True, slots=True)
+class ErpItem:
+    """One item. `number` is in upper case. `modified_at` is aware UTC."""
+
+    number: str
+    name: str
+    blocked: bool
+    kind: ItemKind
+    modified_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ErpCustomer:
+    """One customer. `blocked` holds the ERP's own word for why it takes no orders, or an empty string."""
+
+    number: str
+    name: str
+    email: str
+    blocked: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ErpDocument:
+    """One sales document. `posted`: it has already become an invoice. `total` includes tax."""
+
+    id: str
+    number: str
+    external_number: str
+    customer_number: str
+    total: Decimal
+    currency: str
+    posted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One order to be written. `items` tells the kinds of the kit parents it contains, by upper-case number."""
+
+    external_number: str
+    customer_number: str
+    order: Order
+    items: Mapping[str, ErpItem]
+
+
+class Erp(Protocol):
+    """Raises `Retry` (reads), `Unknown` (writes), `Reject` or `Misconfigured`, and no other failures."""
+
+    def find_items(self, numbers: Sequence[str]) -> Mapping[str, ErpItem]:
+        """The items with these numbers, in few requests, keyed by upper-case number; what is not there is left out."""
+        ...
+
+    def changed_items(self, since: datetime | None) -> Iterator[tuple[ErpItem, ...]]:
+        """Every item modified after `since` (all, where None), page by page."""
+        ...
+
+    def find_customers(self, emails: Sequence[str]) -> Mapping[str, tuple[ErpCustomer, ...]]:
+        """All customers with these e-mail addresses, whatever the case, keyed by lower-case address."""
+        ...
+
+    def create_customer(self, order: Order) -> ErpCustomer:
+        """A new customer from the order's billing address. Raises `Unknown` where the outcome is not known."""
+        ...
+
+    def find_documents(self, external_numbers: Sequence[str]) -> Mapping[str, tuple[ErpDocument, ...]]:
+        """All documents with these external numbers, open and posted; every number asked for is a key of the answer."""
+        ...
+
+    def create_documents(self, drafts: Sequence[Draft]) -> Mapping[str, ErpDocument | OrderSyncError]:
+        """Write each draft as one document with all its lines, or not at all, and read it back.
+
+        For each external number: the document as the ERP holds it; `Reject` where the ERP, or the mapping, refuses this
+        order (nothing was written); `Retry` where it certainly was not tried; `Unknown` where the outcome is not known.
+        Raises nothing but `Misconfigured`, and that only before anything was sent.
+        """
+        ...

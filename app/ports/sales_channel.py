@@ -1,0 +1,86 @@
+"""A sales channel: a shop or marketplace that orders are read from and that is told when one has been taken over."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol
+
+from app.domain.order import Order
+from app.domain.reading import Position
+from app.errors import OrderSyncError
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One order as the platform showed it, with what reading needs to know of it.
+
+    `body` is the raw JSON text of this order, as received. `modified_at` and `created_at` are aware UTC, None where the
+    platform's string cannot be read (such an order is stored all the same, and rejected by name at normalize).
+    `content_hash` leaves out modified dates, our own mark, meta ids and the order of meta, so that an echo of our own
+    write has the hash of what it echoes. `gross` is the total before any discount, credit or gift card, None where it
+    cannot be told. `eligible`: the platform's status is one the site reads. `marked`: it carries our export mark.
+    """
+
+    platform_order_id: str
+    body: str
+    content_hash: str
+    status: str
+    modified_raw: str
+    modified_at: datetime | None
+    created_at: datetime | None
+    gross: Decimal | None
+    eligible: bool
+    marked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of orders, ascending by (modified, id). `answered_at` is the answer's own Date header, UTC."""
+
+    rows: tuple[Seen, ...]
+    more: bool
+    answered_at: datetime | None
+
+
+class Gone:
+    """The platform says that there is no such order any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a harmless call found. `orders` is how many orders the platform says it has, whatever their status."""
+
+    orders: int
+    answered_at: datetime | None
+
+
+class SalesChannel(Protocol):
+    """Raises `Retry`, `Misconfigured` or `Unknown` (writes only), and no other failures, for the whole of a call."""
+
+    def changed(self, position: Position, *, page_size: int) -> Page:
+        """Eligible orders modified at or after `position.since` (all, where None), page `position.page`, ascending.
+
+        `page_size` is at most 100. The rows of one second may come again; none is left out.
+        """
+        ...
+
+    def read(self, platform_order_ids: Sequence[str]) -> Mapping[str, Seen | Gone]:
+        """How these orders stand now, whatever their status: one answer for each id asked for (at most 100)."""
+        ...
+
+    def acknowledge(self, platform_order_ids: Sequence[str]) -> Mapping[str, Seen | OrderSyncError]:
+        """Mark these orders (at most 100) as taken over; marking twice does no harm.
+
+        For each id the order as it stands after the mark, or what became of the attempt: `Reject` where the platform
+        refuses this order, `Unknown` where it did not say.
+        """
+        ...
+
+    def normalize(self, body: str, *, prefix: str) -> Order:
+        """The raw `body` in our own words, balanced to the cent. Pure. Raises `Reject` with every fault named."""
+        ...
+
+    def probe(self) -> Probe:
+        """A harmless call that proves address and credentials."""
+        ...

@@ -1,0 +1,414 @@
+"""What the use-cases ask of the database. One method is one question or one change, in one transaction.
+
+Times are the database's own clock. A claim gives a token; a change made under a token that is no longer the row's is
+dropped, so a process that was stalled and wakes up late changes nothing.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Protocol
+
+from app.domain.kits import Kits
+from app.domain.order import Order
+from app.domain.reading import Cursor
+from app.domain.road import Link, Owed, Stage, State, StepState, links_from
+from app.ports.erp import ErpDocument, ErpItem
+from app.ports.sales_channel import Seen
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A configured sales channel. `credentials` are as stored: encrypted."""
+
+    id: int
+    name: str
+    platform: str
+    url: str
+    prefix: str
+    erp_id: int | None
+    allow_private: bool
+    settings: Json
+    credentials: str
+    is_active: bool
+    orders_sync: bool
+    order_last_run: datetime | None
+    order_next_run: datetime
+    cursor: Cursor | None
+    paused_until: datetime | None
+    paused_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ErpRow:
+    """A configured ERP. `credentials` are as stored: encrypted."""
+
+    id: int
+    name: str
+    platform: str
+    url: str
+    company: str
+    allow_private: bool
+    settings: Json
+    credentials: str
+    is_active: bool
+    paused_until: datetime | None
+    paused_reason: str | None
+    items_cursor: datetime | None
+    items_next_run: datetime
+    items_last_run: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewSite:
+    """What `site add` stores."""
+
+    name: str
+    platform: str
+    url: str
+    prefix: str
+    erp_id: int | None
+    allow_private: bool
+    settings: Json
+    credentials: str
+    order_next_run: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewErp:
+    """What `erp add` stores."""
+
+    name: str
+    platform: str
+    url: str
+    company: str
+    allow_private: bool
+    settings: Json
+    credentials: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One order of a page, with why it is skipped if it is new, or None."""
+
+    seen: Seen
+    skip: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What `store_page` did. `batch_id` is to be rung; `full`: the limit was reached before the page's end."""
+
+    batch_id: int | None
+    new: int = 0
+    skipped: int = 0
+    again: int = 0
+    amended: int = 0
+    known: int = 0
+    full: bool = False
+    lost_lease: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """Orders that were read again and had changed, by platform order id, and the batch to ring for them."""
+
+    platform_order_ids: frozenset[str]
+    batch_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """One order under lease at a stage. `body` is the raw body at normalize, `document` the order so far afterwards.
+
+    `fresh`: a person resumed it, so cached verdicts do not count. `waiting_since` is when it first had to wait here.
+    """
+
+    thread_id: int
+    site_id: int
+    order_number: str
+    platform_order_id: str
+    attempts: int
+    unsettled: int
+    waiting_since: datetime | None
+    fresh: bool
+    body: str | None
+    document: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """The order goes on to the next stage with this document."""
+
+    thread_id: int
+    order: Order
+    detail: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The order, or the owed step, waits until `next_at`. `hold_kind` names a hold; empty for a plain retry."""
+
+    id: int
+    reason: str
+    next_at: datetime
+    hold_kind: str = ""
+    state: StepState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The order, or the owed step, needs a person. `id` is the thread's or the step's, as claimed.
+
+    `document`: what the ERP holds although the order is in error; the link is kept.
+    """
+
+    id: int
+    reason: str
+    kind: str
+    field: str | None = None
+    order: Order | None = None
+    document: ErpDocument | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What `settle` did: how many went on, how many wait and in which batch, and the first moment any of them is due."""
+
+    passed: int
+    waiting: int
+    waiting_batch: int | None
+    due_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class OwedStep:
+    """One owed step under lease, with what it needs of its order."""
+
+    step_id: int
+    thread_id: int
+    site_id: int
+    state: StepState
+    attempts: int
+    unsettled: int
+    waiting_since: datetime | None
+    intent_at: datetime | None
+    acknowledged_at: datetime | None
+    platform_order_id: str
+    external_number: str
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """The owed step is done; `document` is what the ERP holds."""
+
+    step_id: int
+    document: ErpDocument | None = None
+    detail: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The order is no longer eligible on the platform: what is still owed is dropped, and why."""
+
+    thread_id: int
+    reason: str
+
+
+StepOutcome = StepDone | Waiting | Failed
+ThreadOutcome = Passed | Waiting | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerLink:
+    """Our record of a customer in the ERP. `number` is empty while its creation has not been confirmed.
+
+    `mine`: this call stored the intent, so this caller may create it.
+    """
+
+    number: str
+    intent_at: datetime
+    mine: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Bell:
+    """A batch that has rows due at a link of the chain."""
+
+    batch_id: int
+    link: Link
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """The links of the chain that takes the batch to the end of the road."""
+        return links_from(self.link)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run and how its orders stand. `counts` has every number the summary shows."""
+
+    id: int
+    site_id: int | None
+    kind: str
+    state: str
+    reason: str
+    counts: Mapping[str, int]
+    started_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderSummary:
+    """One order, as a list shows it."""
+
+    thread_id: int
+    run_id: int | None
+    site: str
+    order_number: str
+    platform_order_id: str
+    stage: Stage
+    state: State
+    reason: str
+    total: Decimal | None
+    currency: str | None
+    acknowledged: bool
+    erp_document: str
+    updated_at: datetime
+
+
+class Store(Protocol):
+    """The database, as the use-cases see it."""
+
+    def now(self) -> datetime:
+        """The database's clock (with the process's shift), aware UTC."""
+        ...
+
+    # Configuration.
+    def add_erp(self, erp: NewErp) -> int: ...
+    def add_site(self, site: NewSite) -> int: ...
+    def erps(self) -> tuple[ErpRow, ...]: ...
+    def sites(self) -> tuple[Site, ...]: ...
+    def pause_erp(self, erp_id: int, *, until: datetime | None, reason: str | None) -> None: ...
+    def pause_site(self, site_id: int, *, until: datetime | None, reason: str | None) -> None: ...
+
+    # Items and kits.
+    def save_items(
+        self, erp_id: int, items: Sequence[ErpItem], *, source: str, cursor: datetime | None
+    ) -> int:
+        """Insert or update items; a person's `not allowed` is kept. Moves the item cursor. Returns how many are new."""
+        ...
+
+    def set_item_status(self, erp_id: int, statuses: Mapping[str, tuple[str, str]], *, source: str) -> int:
+        """Insert or update items from a person's list: SKU to (name, `allowed` or `not_allowed`)."""
+        ...
+
+    def item_statuses(self, erp_id: int, skus: Sequence[str]) -> Mapping[str, str]: ...
+    def has_items(self, erp_id: int) -> bool: ...
+    def save_kits(self, kits: Kits) -> None:
+        """Replace the definitions of these parents by these components."""
+        ...
+
+    def kits(self) -> Kits: ...
+    def claim_items_sync(self, erp_id: int, *, lease_seconds: float) -> str | None: ...
+    def release_items_sync(self, erp_id: int, token: str, *, next_run: datetime) -> None: ...
+    def release_held(self, *, hold_kind: str, erp_id: int | None = None, site_id: int | None = None) -> int:
+        """Make the orders held for this reason due now. Returns how many."""
+        ...
+
+    # Reading.
+    def claim_site(self, site_id: int, *, lease_seconds: float) -> str | None:
+        """A token, or None while another fetch of this site holds the lease."""
+        ...
+
+    def release_site(self, site_id: int, token: str, *, next_run: datetime | None) -> None: ...
+    def open_run(self, *, kind: str, site_id: int | None = None, erp_id: int | None = None) -> int: ...
+    def finish_reading(self, run_id: int, *, state: str | None, reason: str) -> None:
+        """The reading of a run is over. `state` ends it at once (`paused`, `failed`); None leaves it to `close_runs`."""
+        ...
+
+    def adopt_waiting(self, site_id: int, *, run_id: int) -> tuple[Bell, ...]:
+        """Make the site's waiting orders due and part of this run; what is to be rung for them."""
+        ...
+
+    def store_page(
+        self,
+        *,
+        site_id: int,
+        token: str,
+        run_id: int,
+        sightings: Sequence[Sighting],
+        read_at: datetime,
+        limit: int,
+        cursor_after: Mapping[int, Cursor | None],
+    ) -> Stored:
+        """Store a page: new orders, new versions, and the cursor, in one transaction.
+
+        `limit` counts unseen orders only. `cursor_after[n]` is the cursor once the first n rows are stored.
+        """
+        ...
+
+    # The road.
+    def claim(
+        self, stage: Stage, *, batch_id: int, token: str, lease_seconds: float
+    ) -> tuple[Claimed, ...]: ...
+    def settle(
+        self, stage: Stage, *, batch_id: int, token: str, outcomes: Sequence[ThreadOutcome]
+    ) -> Settled: ...
+    def write(
+        self, *, batch_id: int, token: str, erp_ids: Mapping[int, int], outcomes: Sequence[ThreadOutcome]
+    ) -> Settled:
+        """Like `settle` for the stage `write`: the passed orders' rows and owed steps are stored in the same transaction."""
+        ...
+
+    def claim_steps(
+        self, kind: Owed, *, batch_id: int, token: str, lease_seconds: float, limit: int
+    ) -> tuple[OwedStep, ...]: ...
+    def intend(self, step_ids: Sequence[int], *, token: str) -> tuple[int, ...]:
+        """Store that these steps are about to be sent. Returns those still under this token; only they may be sent."""
+        ...
+
+    def settle_steps(
+        self,
+        kind: Owed,
+        *,
+        batch_id: int,
+        token: str,
+        outcomes: Sequence[StepOutcome],
+        closed: Sequence[Closed] = (),
+    ) -> Settled: ...
+    def new_versions(self, site_id: int, seen: Iterable[Seen], *, read_at: datetime) -> Restarted:
+        """Store what was read again and differs; such orders restart."""
+        ...
+
+    def customer_link(self, erp_id: int, email: str, *, intend: bool) -> CustomerLink | None:
+        """The stored link for an e-mail address; with `intend`, an intent is stored where there is none."""
+        ...
+
+    def confirm_customer(self, erp_id: int, email: str, *, number: str) -> None: ...
+    def drop_customer_intent(self, erp_id: int, email: str, *, intent_at: datetime) -> None:
+        """Forget this intent (and no later one): the creation certainly did not happen."""
+        ...
+
+    # Upkeep.
+    def due(self, *, rung_before: float, limit: int) -> tuple[Bell, ...]:
+        """Batches with rows due and not rung within `rung_before` seconds, marked as rung now."""
+        ...
+
+    def close_runs(self) -> tuple[Run, ...]:
+        """End the runs none of whose orders is in motion. Returns those that ended now."""
+        ...
+
+    # Looking.
+    def run(self, run_id: int) -> Run: ...
+    def order_summaries(
+        self, *, site: str | None, state: State | None, limit: int
+    ) -> tuple[OrderSummary, ...]: ...
+    def order_details(self, number: str) -> Json | None: ...
+    def totals(self) -> Json:
+        """How many orders are in each state, per site, and what is open."""
+        ...

@@ -1,0 +1,26 @@
+"""Servers and processes that this program starts by itself: the embedded broker and the demo's children.
+
+Everything started here ends with us, whether we stop it, leave by an exception or are killed.
+"""
+
+from app.runtime.embedded import (
+    EmbeddedBroker,
+    broker_for,
+    find_running_broker,
+    remove_broker_note,
+    write_broker_note,
+)
+from app.runtime.locks import ExclusiveLock, exclusive_lock
+from app.runtime.processes import ProcessGroup, free_port
+
+__all__ = [
+    "EmbeddedBroker",
+    "ExclusiveLock",
+    "ProcessGroup",
+    "broker_for",
+    "exclusive_lock",
+    "find_running_broker",
+    "free_port",
+    "remove_broker_note",
+    "write_broker_note",
+]

@@ -1,0 +1,60 @@
+"""Credentials at rest: Fernet, with a key from the environment or from a key file that only its owner can read."""
+
+import json
+import os
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from app.errors import Misconfigured
+
+
+def load_key(*, given: str | None, file: Path) -> MultiFernet:
+    """The key given (several, separated by commas, newest first), else the key file's; the file is made where there is none.
+
+    Raises `Misconfigured` for what is no Fernet key.
+    """
+    text = given if given is not None else _from_file(file)
+    try:
+        return MultiFernet([Fernet(part.strip()) for part in text.split(",") if part.strip()])
+    except ValueError:
+        where = "ORDERSYNC_SECRET_KEY" if given is not None else str(file)
+        raise Misconfigured(f"{where} holds no Fernet key (44 characters of URL-safe base64).") from None
+
+
+def _from_file(file: Path) -> str:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        # Made with its mode and only where there is none: two processes that start together end up with one key.
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return _settled(file)
+    with os.fdopen(descriptor, "w", encoding="ascii") as handle:
+        key = Fernet.generate_key().decode()
+        handle.write(key)
+    return key
+
+
+def _settled(file: Path) -> str:
+    text = file.read_text(encoding="ascii").strip()
+    if not text:
+        raise Misconfigured(
+            f"The key file {file} is empty; put the key back, or remove the file where no credentials are stored yet."
+        )
+    return text
+
+
+def encrypt(key: MultiFernet, credentials: dict[str, str]) -> str:
+    """Credentials as a token that only the key opens."""
+    return key.encrypt(json.dumps(credentials).encode()).decode()
+
+
+def decrypt(key: MultiFernet, token: str, *, name: str) -> dict[str, str]:
+    """The credentials in a token. Raises `Misconfigured` where the key is not the one they were stored with."""
+    try:
+        opened: dict[str, str] = json.loads(key.decrypt(token.encode()))
+    except InvalidToken:
+        raise Misconfigured(
+            f"The credentials of {name} were stored with another key; give the old one in ORDERSYNC_SECRET_KEY (new,old)."
+        ) from None
+    return opened

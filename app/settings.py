@@ -1,0 +1,133 @@
+"""Settings of one process, read from the environment and one `.env` file. Unset means embedded, under `var/`.
+
+Order of precedence: environment, then `.env` in the working directory, then the defaults here.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from app.errors import Misconfigured
+
+_DEFAULT_LIMITS = {
+    "ORDERSYNC_HTTP_TIMEOUT": 60.0,
+    "ORDERSYNC_SOFT_TIME_LIMIT": 240.0,
+    "ORDERSYNC_TIME_LIMIT": 270.0,
+    "ORDERSYNC_LEASE": 300.0,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything a process needs to know before it opens anything. Durations are seconds."""
+
+    var: Path
+    database_url: str
+    redis_url: str | None
+    secret_key: str | None
+    secret_key_file: Path
+    clock_shift: float
+    http_timeout: float
+    soft_time_limit: float
+    time_limit: float
+    lease: float
+    sweep_seconds: float
+    flower_auth: str | None
+
+    @property
+    def embedded_database(self) -> bool:
+        """Whether the database is our own SQLite file under `var`."""
+        return self.database_url.startswith("sqlite")
+
+    @property
+    def embedded_broker(self) -> bool:
+        """Whether no broker is configured, so that the embedded Valkey serves."""
+        return self.redis_url is None
+
+    def check_time_limits(self) -> None:
+        """HTTP timeout < soft limit < hard limit < lease, or `Misconfigured` with the numbers.
+
+        A lease that ends before its process is stopped lets two processes work on one order. The last link of the chain,
+        lease < T_LATE, belongs to each ERP and is checked where the ERP is opened.
+        """
+        chain = [
+            ("ORDERSYNC_HTTP_TIMEOUT", self.http_timeout),
+            ("ORDERSYNC_SOFT_TIME_LIMIT", self.soft_time_limit),
+            ("ORDERSYNC_TIME_LIMIT", self.time_limit),
+            ("ORDERSYNC_LEASE", self.lease),
+        ]
+        for (low_name, low), (high_name, high) in pairwise(chain):
+            if not 0 < low < high:
+                message = f"{low_name} ({low:g} s) must be above zero and below {high_name} ({high:g} s)."
+                raise Misconfigured(message)
+
+
+def _dotenv(path: Path) -> dict[str, str]:
+    """The `NAME=value` lines of a `.env` file; blank lines and `#` comments are passed over."""
+    if not path.is_file():
+        return {}
+    values: dict[str, str] = {}
+    for number, raw in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        line = raw.strip().removeprefix("export ").strip()
+        if not line or line.startswith("#"):
+            continue
+        name, equals, value = line.partition("=")
+        if not equals:
+            message = f"{path}, line {number}: expected NAME=value."
+            raise Misconfigured(message)
+        values[name.strip()] = value.strip().strip("'\"")
+    return values
+
+
+def _number(values: Mapping[str, str], name: str, default: float) -> float:
+    text = values.get(name, "")
+    if not text:
+        return default
+    try:
+        return float(text)
+    except ValueError:
+        message = f"{name} is {text!r}; it must be a number of seconds."
+        raise Misconfigured(message) from None
+
+
+def load_settings(environment: Mapping[str, str] | None = None, *, dotenv: Path | None = None) -> Settings:
+    """The settings of this process. Raises `Misconfigured` with one sentence where a value cannot be used."""
+    source = os.environ if environment is None else environment
+    values = {**_dotenv(dotenv or Path(source.get("ORDERSYNC_ENV_FILE", ".env"))), **source}
+    var = Path(values.get("ORDERSYNC_VAR") or "var").resolve()
+    limits = {name: _number(values, name, default) for name, default in _DEFAULT_LIMITS.items()}
+    settings = Settings(
+        var=var,
+        database_url=_database_url(values.get("DATABASE_URL") or f"sqlite:///{var / 'ordersync.db'}"),
+        redis_url=values.get("REDIS_URL") or None,
+        secret_key=_secret(values, "ORDERSYNC_SECRET_KEY"),
+        secret_key_file=Path(values.get("ORDERSYNC_SECRET_KEY_FILE") or var / "secret.key"),
+        clock_shift=_number(values, "ORDERSYNC_CLOCK_SHIFT", 0.0),
+        http_timeout=limits["ORDERSYNC_HTTP_TIMEOUT"],
+        soft_time_limit=limits["ORDERSYNC_SOFT_TIME_LIMIT"],
+        time_limit=limits["ORDERSYNC_TIME_LIMIT"],
+        lease=limits["ORDERSYNC_LEASE"],
+        sweep_seconds=_number(values, "ORDERSYNC_SWEEP_SECONDS", 10.0),
+        flower_auth=_secret(values, "ORDERSYNC_FLOWER_AUTH"),
+    )
+    settings.check_time_limits()
+    return settings
+
+
+def _secret(values: Mapping[str, str], name: str) -> str | None:
+    return values.get(name) or None
+
+
+def _database_url(url: str) -> str:
+    """Name the driver that is installed: plain `postgres://` and `mysql://` addresses are what hosts hand out."""
+    for plain, driver in (
+        ("postgres://", "postgresql+psycopg://"),
+        ("postgresql://", "postgresql+psycopg://"),
+        ("mysql://", "mysql+pymysql://"),
+        ("mariadb://", "mariadb+pymysql://"),
+    ):
+        if url.startswith(plain):
+            return driver + url.removeprefix(plain)
+    return url

@@ -1,0 +1,136 @@
+"""How answers look on a terminal, and as JSON."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from app.domain.order import LineType
+from app.domain.road import State
+from app.ports.store import OrderSummary
+
+_COLOURS = {"done": "green", "held": "yellow", "rejected": "red", "skipped": "cyan", "closed": "cyan", "active": "white"}
+_HIDDEN = ("lease_token", "lease_until", "fence", "document", "content_hash")
+
+
+def json_text(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    """JSON on one line; amounts as strings, times as ISO 8601 UTC."""
+    return json.dumps(value, default=_plain, ensure_ascii=False)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError(type(value).__name__)
+
+
+class RunProgress:
+    """A progress bar over the orders of a run; call it with the run's counts."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task = self._progress.add_task("Reading orders", total=None)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._progress.stop()
+
+    def __call__(self, counts: Mapping[str, int]) -> None:
+        """Show how many orders have come to an end."""
+        fetched = counts.get("fetched", 0)
+        ended = fetched - counts.get("moving", 0)
+        text = "Orders on the road" if fetched else "Reading orders"
+        self._progress.update(self._task, description=text, completed=ended, total=fetched or None)
+
+
+def run_table(report: Mapping[str, Any]) -> RenderableType:
+    """A run's counts and what did not go through."""
+    table = Table(title=f"{report['site']}: {report['state']} in {report['seconds']} s", title_justify="left")
+    for name in ("fetched", "written", "acknowledged", "exported", "held", "rejected", "skipped", "closed"):
+        table.add_column(name, justify="right")
+    table.add_row(*(str(report[name.header]) for name in table.columns))
+    parts: list[RenderableType] = [table]
+    if report["reason"]:
+        parts.append(Text(report["reason"], style="yellow"))
+    if report["orders"]:
+        parts.append(problems_table(report["orders"]))
+    return _stack(parts)
+
+
+def _stack(parts: Sequence[RenderableType]) -> RenderableType:
+    from rich.console import Group  # noqa: PLC0415 - needed here only
+
+    return Group(*parts)
+
+
+def problems_table(orders: Sequence[Mapping[str, str]]) -> Table:
+    """Orders that were held, rejected, skipped or closed, with the reason."""
+    table = Table("Order", "State", "Reason", title="Not exported", title_justify="left")
+    ranks = {state.value: rank for rank, state in enumerate((State.HELD, State.REJECTED, State.SKIPPED, State.CLOSED))}
+    for each in sorted(orders, key=lambda one: (ranks[one["state"]], len(one["platform_order_id"]), one["platform_order_id"])):
+        table.add_row(each["order"], Text(each["state"], style=_COLOURS[each["state"]]), Text(each["reason"]))
+    return table
+
+
+def orders_table(orders: Sequence[OrderSummary]) -> Table:
+    """A list of orders."""
+    table = Table("Order", "Site", "State", "Stage", "Total", "ERP document", "Reason")
+    for each in orders:
+        total = "" if each.total is None else f"{each.total:.2f} {each.currency}"
+        number = each.order_number or f"(platform id {each.platform_order_id})"
+        state = Text(each.state.value, style=_COLOURS[each.state.value])
+        table.add_row(number, each.site, state, each.stage.value, total, each.erp_document, Text(each.reason))
+    return table
+
+
+def order_page(details: Mapping[str, Any]) -> Iterator[RenderableType]:
+    """One order from top to bottom."""
+    thread = details["thread"]
+    head = Table(show_header=False, box=None)
+    for name in ("order_number", "site", "platform_order_id", "state", "stage", "reason", "version", "next_at"):
+        if thread[name] not in {None, ""}:
+            head.add_row(name.replace("_", " "), Text(str(thread[name])))
+    for name in ("order_date", "total", "currency", "payment_method", "trans_id", "erp_document_number", "erp_customer_number", "imported"):
+        if details["order"] is not None and details["order"][name] not in {None, ""}:
+            head.add_row(name.replace("_", " "), Text(str(details["order"][name])))
+    yield head
+    if details["lines"]:
+        yield _lines(details["lines"])
+    for each in details["errors"]:
+        state = "resolved" if each["resolved_at"] else "open"
+        yield Text(f"{state} error at {each['stage']} ({each['kind']}): {each['reason']}", style="red" if state == "open" else "dim")
+    events = Table("When (UTC)", "Stage", "Event", "Detail")
+    for each in details["events"]:
+        detail = ", ".join(f"{name}: {value}" for name, value in each["detail"].items() if value not in {"", None})
+        events.add_row(each["at"].strftime("%Y-%m-%d %H:%M:%S"), each["stage"], each["event"], Text(detail))
+    yield events
+
+
+def _lines(lines: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table("#", "Type", "SKU", "Name", "Quantity", "Amount", "Credit", "Nominal")
+    for each in lines:
+        kind = LineType(each["line_type"]).name.lower().replace("_", " ")
+        numbers = (f"{each['quantity']:f}".rstrip("0").rstrip("."), *(f"{each[name]:.2f}" for name in ("amount", "credit", "nominal")))
+        indent = "  " if each["parent"] else ""
+        table.add_row(str(each["position"]), kind, Text(indent + (each["sku"] or "")), Text(each["name"]), *numbers)
+    return table

@@ -1,0 +1,198 @@
+"""Reading a site's orders: what the platform showed is stored, with the cursor, before anything else happens to it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+import structlog
+
+from app.domain.money import ZERO
+from app.domain.reading import Position, cursors, following, start
+from app.domain.road import Stage
+from app.errors import Misconfigured, OrderSyncError, Retry
+from app.ports.sales_channel import Page, SalesChannel, Seen
+from app.ports.store import Bell, Sighting, Site, Stored
+from app.sync.items import fill_if_empty
+from app.sync.options import SiteOptions, site_options
+from app.sync.parts import Parts, maintenance_until, paused_sentence, site_with_id
+from app.sync.policy import pause_until
+from app.sync.schedule import next_site_run
+
+log = structlog.get_logger("ordersync.fetch")
+
+PAGE_SIZE = 100
+_TEST_ORDER_BELOW = Decimal("1.00")
+
+Ring = Callable[[Bell], None]
+"""Tells the workers that a batch has work at a link. Called only after the commit that makes it true."""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchResult:
+    """How a fetch ended: `read`, `paused`, `failed`, `busy` or `not_due`, and the run it belongs to."""
+
+    run_id: int | None
+    state: str
+    reason: str = ""
+
+
+def fetch(parts: Parts, *, site_id: int, ring: Ring, run_id: int | None = None) -> FetchResult:
+    """Read one site. With `run_id` a person asked for it, so it runs whether it is due or not.
+
+    Never raises for a failure of the platform: the run says what happened, and what was stored before goes its way.
+    """
+    site = site_with_id(parts, site_id)
+    asked = run_id is not None
+    now = parts.store.now()
+    if not asked and (not site.is_active or not site.orders_sync or site.order_next_run > now):
+        return FetchResult(run_id=None, state="not_due")
+    token = parts.store.claim_site(site_id, lease_seconds=parts.limits.lease)
+    if token is None:
+        return _ended(
+            parts, site, run_id, state="busy", reason="Another run is reading this site at this moment."
+        )
+    run = parts.store.open_run(kind="orders", site_id=site_id) if run_id is None else run_id
+    next_run = None
+    if asked:
+        _unpause(parts, site)
+    try:
+        until = maintenance_until(parts, site)
+        if until is not None:
+            return _ended(parts, site, run, state="paused", reason=paused_sentence(now, until))
+        next_run = next_site_run(parts, dict(site.settings))
+        return _read(parts, site, token=token, run_id=run, ring=ring)
+    finally:
+        parts.store.release_site(site_id, token, next_run=next_run)
+
+
+def _unpause(parts: Parts, site: Site) -> None:
+    """A person who asks for a run wants the settings tried again now."""
+    parts.store.pause_site(site.id, until=None, reason=None)
+    for row in parts.store.erps():
+        if row.paused_reason is not None and site.erp_id in {None, row.id}:
+            parts.store.pause_erp(row.id, until=None, reason=None)
+
+
+def _ended(parts: Parts, site: Site, run_id: int | None, *, state: str, reason: str) -> FetchResult:
+    if run_id is not None:
+        parts.store.finish_reading(run_id, state=state, reason=reason)
+    log.info("fetch_ended", site=site.name, run=run_id, state=state, reason=reason)
+    return FetchResult(run_id=run_id, state=state, reason=reason)
+
+
+def _read(parts: Parts, site: Site, *, token: str, run_id: int, ring: Ring) -> FetchResult:
+    try:
+        fill_if_empty(parts, site)
+        channel = parts.peers.channel(site)
+        for bell in parts.store.adopt_waiting(site.id, run_id=run_id):
+            ring(bell)
+        reading = _Reading(parts, site, channel, token=token, run_id=run_id, ring=ring)
+        reading.run()
+    except Misconfigured as error:
+        parts.store.pause_site(site.id, until=pause_until(parts.store.now()), reason=error.reason)
+        log.error("site_paused", site=site.name, reason=error.reason)  # noqa: TRY400 - the reason says all; a trace would not help
+        return _ended(parts, site, run_id, state="failed", reason=error.reason)
+    except OrderSyncError as error:
+        # What was stored before stays stored and goes on; the cursor stands behind it, so nothing is passed over.
+        return _ended(parts, site, run_id, state="failed", reason=error.reason)
+    if site.paused_reason is not None:
+        parts.store.pause_site(site.id, until=None, reason=None)
+    parts.store.finish_reading(run_id, state=None, reason="")
+    log.info(
+        "fetch_ended",
+        site=site.name,
+        run=run_id,
+        state="read",
+        new=reading.new,
+        again=reading.again,
+        skipped=reading.skipped,
+    )
+    return FetchResult(run_id=run_id, state="read")
+
+
+class _Reading:
+    """One pass over what changed since the cursor."""
+
+    def __init__(
+        self, parts: Parts, site: Site, channel: SalesChannel, *, token: str, run_id: int, ring: Ring
+    ) -> None:
+        self._parts = parts
+        self._site = site
+        self._channel = channel
+        self._token = token
+        self._run_id = run_id
+        self._ring = ring
+        self._options: SiteOptions = site_options(site.settings)
+        self._cursor = site.cursor
+        self._deadline = parts.ticks() + parts.limits.soft_time_limit - parts.limits.http_timeout
+        self.new = self.again = self.skipped = 0
+
+    def run(self) -> None:
+        position: Position | None = start(
+            self._cursor, overlap=self._options.overlap, floor=self._options.min_order_date
+        )
+        first = True
+        while position is not None and self.new < self._options.max_orders_per_run:
+            read_at = self._parts.store.now()
+            page = self._channel.changed(position, page_size=PAGE_SIZE)
+            if first and not page.rows:
+                self._doubt_empty()
+            first = False
+            stored = self._store(page, position, read_at)
+            if stored.full or self._parts.ticks() > self._deadline:
+                # What was not read comes with the next run: the cursor stands at the last stored row.
+                return
+            times = [row.modified_at for row in page.rows if row.modified_at is not None]
+            position = following(position, last_modified_at=max(times, default=None), more=page.more)
+
+    def _doubt_empty(self) -> None:
+        """An empty list after orders have been read is either quiet times or a broken order table: ask whether any are left."""
+        if self._cursor is not None and self._channel.probe().orders == 0:
+            raise Retry(
+                "The platform answers that it has no orders at all, although some were read before; its order table may be broken."
+            )
+
+    def _store(self, page: Page, position: Position, read_at: datetime) -> Stored:
+        after = cursors(
+            self._cursor,
+            rows=[(row.modified_at, row.platform_order_id) for row in page.rows],
+            position=position,
+            answered_at=page.answered_at,
+            overlap=self._options.overlap,
+        )
+        sightings = [Sighting(seen=row, skip=skip_reason(row, self._options)) for row in page.rows]
+        stored = self._parts.store.store_page(
+            site_id=self._site.id,
+            token=self._token,
+            run_id=self._run_id,
+            sightings=sightings,
+            read_at=read_at,
+            limit=self._options.max_orders_per_run - self.new,
+            cursor_after=after,
+        )
+        if stored.lost_lease:
+            raise Retry("This run took longer than its lease and another has taken over.")
+        self.new += stored.new
+        self.again += stored.again
+        self.skipped += stored.skipped
+        if not stored.full:
+            self._cursor = after[len(page.rows)]
+        if stored.batch_id is not None:
+            self._ring(Bell(batch_id=stored.batch_id, link=Stage.NORMALIZE))
+        return stored
+
+
+def skip_reason(seen: Seen, options: SiteOptions) -> str | None:
+    """Why a new order is stored but not run, or None."""
+    if seen.marked and not options.take_marked:
+        return "It was already marked as exported on the platform when it was first seen."
+    if (
+        options.min_order_date is not None
+        and seen.created_at is not None
+        and seen.created_at < options.min_order_date
+    ):
+        return f"It is older than the site's minimum order date {options.min_order_date:%Y-%m-%d}."
+    if options.skip_test_orders and seen.gross is not None and ZERO < seen.gross < _TEST_ORDER_BELOW:
+        return f"It is a test order: its total before discounts is {seen.gross}, below {_TEST_ORDER_BELOW}."
+    return None

@@ -1,0 +1,59 @@
+"""What acknowledging and exporting share: the gate, the poison pill, and failures as the store settles them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from app.domain.road import Owed, StepState
+from app.errors import Hold, Misconfigured, OrderSyncError
+from app.ports.store import Failed, OwedStep, Site, StepOutcome, Waiting
+from app.sync.parts import Parts, maintenance_until, paused_sentence
+from app.sync.policy import HOLD_MAINTENANCE, MAX_UNSETTLED, Later, Person, after, pause_until
+from app.sync.steps import poison
+
+
+def failure(
+    parts: Parts, step: OwedStep, error: OrderSyncError, *, now: datetime, state: StepState | None = None
+) -> StepOutcome:
+    """A failed step's outcome, by the one table that says what follows."""
+    match after(
+        error, attempts=step.attempts, waiting_since=step.waiting_since, now=now, spread=parts.spread
+    ):
+        case Later(at=at, reason=reason, hold_kind=hold_kind):
+            return Waiting(id=step.step_id, reason=reason, next_at=at, hold_kind=hold_kind, state=state)
+        case Person(kind=kind, reason=reason, field=field):
+            return Failed(id=step.step_id, reason=reason, kind=kind, field=field, order=step.order)
+
+
+def failures(parts: Parts, owed: Sequence[OwedStep], error: OrderSyncError) -> list[StepOutcome]:
+    """The same failure for all of them; their states stay as they are."""
+    now = parts.store.now()
+    return [failure(parts, step, error, now=now) for step in owed]
+
+
+def gate(parts: Parts, site: Site, owed: Sequence[OwedStep]) -> tuple[list[OwedStep], list[StepOutcome]]:
+    """Those that may be worked on now, and the outcomes of those that may not."""
+    now = parts.store.now()
+    until = maintenance_until(parts, site)
+    if until is not None:
+        return [], failures(
+            parts, owed, Hold(paused_sentence(now, until), kind=HOLD_MAINTENANCE, until=until)
+        )
+    poisoned = [step for step in owed if step.unsettled > MAX_UNSETTLED]
+    return (
+        [step for step in owed if step.unsettled <= MAX_UNSETTLED],
+        [failure(parts, step, poison(step.unsettled), now=now) for step in poisoned],
+    )
+
+
+def pause_channel(parts: Parts, site: Site, error: OrderSyncError) -> None:
+    """A site whose settings cannot work is left alone for a while."""
+    if isinstance(error, Misconfigured):
+        parts.store.pause_site(site.id, until=pause_until(parts.store.now()), reason=error.reason)
+
+
+def in_time(parts: Parts, started: float, *, kind: Owed) -> bool:
+    """Whether a call that begins now ends before the lease does, so that nobody else works on the same rows."""
+    spent = parts.ticks() - started
+    return spent + parts.limits.http_timeout < (
+        parts.limits.soft_time_limit if kind is Owed.EXPORT else parts.limits.lease
+    )

@@ -1,0 +1,116 @@
+"""What the use-cases work with, put together once by the composition root."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from app.domain.windows import Window, closed_until
+from app.errors import Misconfigured
+from app.ports.connector import Connector
+from app.ports.erp import Erp
+from app.ports.passes import SkuPasses
+from app.ports.sales_channel import SalesChannel
+from app.ports.store import ErpRow, Site, Store
+
+
+class Peers(Protocol):
+    """Opens configured sites and ERPs. Raises `Misconfigured` where that cannot be done."""
+
+    def channel(self, site: Site) -> SalesChannel: ...
+    def erp(self, row: ErpRow) -> Erp: ...
+    def connector(self, platform: str) -> Connector: ...
+    def encrypt(self, credentials: dict[str, str]) -> str: ...
+    def check_address(self, url: str, *, allow_private: bool) -> None: ...
+    def check_late(self, name: str, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Durations in seconds, in the order http_timeout < soft_time_limit < time_limit < lease < every ERP's T_LATE."""
+
+    http_timeout: float
+    soft_time_limit: float
+    time_limit: float
+    lease: float
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Store, peers, cache and limits. `spread` returns a random share of the seconds it is given; `ticks` is monotonic."""
+
+    store: Store
+    peers: Peers
+    passes: SkuPasses
+    limits: Limits
+    spread: Callable[[float], float]
+    ticks: Callable[[], float]
+
+
+def site_named(parts: Parts, name: str) -> Site:
+    """The site of this name. Raises `Misconfigured` naming those there are."""
+    found = {site.name: site for site in parts.store.sites()}
+    if name not in found:
+        known = ", ".join(found) or "none yet; add one with `ordersync site add`"
+        raise Misconfigured(f"There is no site named {name!r} (there are: {known}).")
+    return found[name]
+
+
+def site_with_id(parts: Parts, site_id: int) -> Site:
+    """The site with this id."""
+    return next(site for site in parts.store.sites() if site.id == site_id)
+
+
+def erp_of(parts: Parts, site: Site) -> ErpRow:
+    """The ERP a site's orders go to: the one it names, else the only one. Raises `Misconfigured`."""
+    rows = parts.store.erps()
+    if site.erp_id is not None:
+        return next(row for row in rows if row.id == site.erp_id)
+    match rows:
+        case (only,):
+            return only
+        case ():
+            raise Misconfigured("No ERP is configured; add one with `ordersync erp add`.")
+        case _:
+            raise Misconfigured(
+                f"There are several ERPs; say which one the site {site.name} belongs to (`site add --erp NAME`)."
+            )
+
+
+def windows_of(parts: Parts, row: ErpRow) -> tuple[Window, ...]:
+    """The maintenance windows of an ERP: its system's own, which nothing removes, and those added by its settings."""
+    return parts.peers.connector(row.platform).windows + tuple(
+        _window(each) for each in row.settings.get("windows", ())
+    )
+
+
+def _window(stored: dict[str, Any]) -> Window:
+    return Window(
+        weekday=stored["weekday"],
+        start=datetime.strptime(stored["start"], "%H:%M").time(),  # noqa: DTZ007 - a time of day, not a moment
+        length=timedelta(minutes=stored["minutes"]),
+        zone=stored["zone"],
+    )
+
+
+def maintenance_until(parts: Parts, site: Site) -> datetime | None:
+    """When the maintenance of the site's ERP ends, or None while it is open. It closes early by the longest call."""
+    try:
+        row = erp_of(parts, site)
+    except Misconfigured:
+        return None
+    return erp_maintenance_until(parts, row)
+
+
+def erp_maintenance_until(parts: Parts, row: ErpRow) -> datetime | None:
+    """When the maintenance of this ERP ends, or None while it is open."""
+    early = timedelta(seconds=parts.limits.http_timeout)
+    return closed_until(parts.store.now(), windows=windows_of(parts, row), early=early)
+
+
+def paused_sentence(now: datetime, until: datetime) -> str:
+    """What a run inside a maintenance window says."""
+    minutes = max(1, round((until - now).total_seconds() / 60))
+    hours, minutes = divmod(minutes, 60)
+    left = f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
+    return f"Maintenance window until {until:%a %H:%M} UTC ({left} left); nothing is done until then."

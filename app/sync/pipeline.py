@@ -1,0 +1,132 @@
+"""The road of an order, in the order it is travelled.
+
+    fetch > normalize > verify_skus > expand_kits > apply_store_credit > write > acknowledge > export
+
+Each function takes a batch of up to a hundred orders one stage further and may be called at any time, any number of times:
+it claims the batch's orders that stand at its stage and are due, and settles each of them by itself.
+"""
+
+from collections.abc import Callable, Sequence
+
+from app.domain import document
+from app.domain.balance import computed_total, sum_text
+from app.domain.credit import CreditTooLarge
+from app.domain.credit import apply_store_credit as spread_credit
+from app.domain.kits import KitError, expand
+from app.domain.money import smallest_unit
+from app.domain.order import Order
+from app.domain.road import Stage
+from app.errors import Reject
+from app.ports.store import Claimed, Site
+from app.sync.acknowledge import acknowledge
+from app.sync.export import export
+from app.sync.fetch import fetch
+from app.sync.parts import Parts, erp_of
+from app.sync.steps import Outcome, StepResult, each_order, run_stage
+from app.sync.verify import judged, verdicts, wanted_skus
+
+__all__ = [
+    "acknowledge",
+    "apply_store_credit",
+    "expand_kits",
+    "export",
+    "fetch",
+    "normalize",
+    "verify_skus",
+    "write",
+]
+
+
+def normalize(parts: Parts, *, batch_id: int) -> StepResult:
+    """From the platform's words to ours, balanced to the cent."""
+
+    def work(site: Site, claimed: Sequence[Claimed]) -> dict[int, Outcome]:
+        channel = parts.peers.channel(site)
+        return each_order(claimed, lambda each: channel.normalize(each.body or "", prefix=site.prefix))
+
+    return run_stage(parts, Stage.NORMALIZE, batch_id=batch_id, work=work)
+
+
+def verify_skus(parts: Parts, *, batch_id: int) -> StepResult:
+    """Three tiers: known to the middleware, allowed there, sold by the ERP; kit components as well."""
+
+    def work(site: Site, claimed: Sequence[Claimed]) -> dict[int, Outcome]:
+        return _verified(
+            parts, site, claimed, change=lambda order: order, afresh=any(each.fresh for each in claimed)
+        )
+
+    return run_stage(parts, Stage.VERIFY_SKUS, batch_id=batch_id, work=work)
+
+
+def expand_kits(parts: Parts, *, batch_id: int) -> StepResult:
+    """Kit lines get their components; the expansion is stored with the order, so a later change of the kit leaves it alone."""
+
+    def work(site: Site, claimed: Sequence[Claimed]) -> dict[int, Outcome]:
+        kits = parts.store.kits()
+
+        def expanded(order: Order) -> Order:
+            try:
+                return expand(order, kits=kits)
+            except KitError as error:
+                raise Reject(str(error), kind="kit") from None
+
+        return _verified(parts, site, claimed, change=expanded, afresh=False)
+
+    return run_stage(parts, Stage.EXPAND_KITS, batch_id=batch_id, work=work)
+
+
+def _verified(
+    parts: Parts, site: Site, claimed: Sequence[Claimed], *, change: Callable[[Order], Order], afresh: bool
+) -> dict[int, Outcome]:
+    """Each order after `change`, with the verdicts of all its SKUs; one question to the ERP for all of them."""
+    row = erp_of(parts, site)
+    kits = parts.store.kits()
+    changed = each_order(claimed, lambda each: change(_order(each)))
+    ready = {thread_id: order for thread_id, order in changed.items() if isinstance(order, Order)}
+    skus = [sku for order in ready.values() for sku in wanted_skus(order, kits=kits)]
+    found = verdicts(parts, row, skus, afresh=afresh)
+    now = parts.store.now()
+    by_thread = {each.thread_id: each for each in claimed if each.thread_id in ready}
+    system = parts.peers.connector(row.platform).title
+    judged_orders = each_order(
+        list(by_thread.values()),
+        lambda each: judged(ready[each.thread_id], found=found, kits=kits, system=system, now=now),
+    )
+    return {**changed, **judged_orders}
+
+
+def apply_store_credit(parts: Parts, *, batch_id: int) -> StepResult:
+    """Store credit is spread over the lines that bear it; afterwards the lines add up to the total."""
+
+    def applied(each: Claimed) -> Order:
+        order = _order(each)
+        try:
+            credited = spread_credit(order, unit=smallest_unit(order.currency))
+        except CreditTooLarge as error:
+            raise Reject(str(error), kind="totals") from None
+        if computed_total(credited.lines) != credited.total:
+            raise Reject(
+                f"The lines do not add up to the total: {sum_text(credited)}.", kind="totals", field="/total"
+            )
+        return credited
+
+    return run_stage(
+        parts,
+        Stage.APPLY_STORE_CREDIT,
+        batch_id=batch_id,
+        work=lambda _site, claimed: each_order(claimed, applied),
+    )
+
+
+def write(parts: Parts, *, batch_id: int) -> StepResult:
+    """The order's rows and what is owed to the outside, in one transaction."""
+
+    def work(site: Site, claimed: Sequence[Claimed]) -> dict[int, Outcome]:
+        erp_of(parts, site)
+        return each_order(claimed, _order)
+
+    return run_stage(parts, Stage.WRITE, batch_id=batch_id, work=work)
+
+
+def _order(claimed: Claimed) -> Order:
+    return document.load_text(claimed.document or "")

@@ -1,0 +1,109 @@
+"""The only table that says what happens after a failure: later, or a person. No retry numbers elsewhere."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from app.errors import Hold, Misconfigured, OrderSyncError, Reject, Retry, Unknown
+
+SHORT = timedelta(seconds=300)
+"""Waits up to this are Celery's task retry; longer ones live in the row alone. Well below the visibility timeout of 600 s."""
+
+MAX_UNSETTLED = 5
+"""A row claimed this often without an outcome kills its process each time; a person has to look."""
+
+RING_AGAIN = 30.0
+"""Seconds after which a due row that was rung is rung again."""
+
+HOLD_SKU = "sku"
+HOLD_MAINTENANCE = "maintenance"
+HOLD_SETTINGS = "settings"
+
+_FIRST, _CAP = 5.0, 900.0
+_FIRST_BY_HOLD = {HOLD_SKU: 60.0, HOLD_SETTINGS: 60.0, HOLD_MAINTENANCE: 60.0}
+_RETRY_AGE = timedelta(hours=72)
+_HOLD_AGE = timedelta(hours=48)
+_PAUSE = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Try again at `at`. `hold_kind` is empty for a plain retry."""
+
+    at: datetime
+    reason: str
+    hold_kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person has to look."""
+
+    kind: str
+    reason: str
+    field: str | None = None
+
+
+def after(
+    error: OrderSyncError,
+    *,
+    attempts: int,
+    waiting_since: datetime | None,
+    now: datetime,
+    spread: Callable[[float], float],
+    hold_age: timedelta = _HOLD_AGE,
+) -> Later | Person:  # noqa: PLR0911 - a table: one answer for each kind of failure
+    """What follows a failure of an order or an owed step that has been tried `attempts` times and waits since then."""
+    waited = timedelta(0) if waiting_since is None else now - waiting_since
+    match error:
+        case Reject():
+            return Person(kind=error.kind, reason=error.reason, field=error.field)
+        case Hold(kind=kind, until=until) if until is not None:
+            return Later(at=until + timedelta(seconds=spread(60.0)), reason=error.reason, hold_kind=kind)
+        case Hold(kind=kind):
+            if waited >= hold_age:
+                return Person(kind=kind, reason=f"Waited for {_hours(waited)} hours in vain. {error.reason}")
+            return Later(
+                at=now + _backoff(attempts, _FIRST_BY_HOLD.get(kind, 60.0), spread),
+                reason=error.reason,
+                hold_kind=kind,
+            )
+        case Misconfigured():
+            if waited >= hold_age:
+                return Person(
+                    kind=HOLD_SETTINGS, reason=f"Waited for {_hours(waited)} hours in vain. {error.reason}"
+                )
+            return Later(at=now + _PAUSE, reason=error.reason, hold_kind=HOLD_SETTINGS)
+        case Retry(after=asked):
+            if waited >= _RETRY_AGE:
+                return Person(
+                    kind="gave_up", reason=f"Tried for {_hours(waited)} hours in vain. {error.reason}"
+                )
+            wait = max(_backoff(attempts, _FIRST, spread), timedelta(seconds=asked or 0.0))
+            return Later(at=now + wait, reason=error.reason)
+        case Unknown():
+            return Later(at=now + _backoff(attempts, _FIRST, spread), reason=error.reason)
+        case _:
+            raise AssertionError(f"no rule for {type(error).__name__}")
+
+
+def _backoff(attempts: int, first: float, spread: Callable[[float], float]) -> timedelta:
+    """Growing, capped, and spread by a fifth so that those who failed together do not come back together."""
+    seconds = min(_CAP, first * 2.0 ** min(max(attempts - 1, 0), 16))
+    return timedelta(seconds=seconds * 0.9 + spread(seconds * 0.2))
+
+
+def _hours(span: timedelta) -> int:
+    return round(span.total_seconds() / 3600)
+
+
+def pause_until(now: datetime) -> datetime:
+    """How long a site or an ERP with settings that cannot work is left alone before it is tried again."""
+    return now + _PAUSE
+
+
+def next_look(*, intent_at: datetime, now: datetime, late: timedelta) -> datetime:
+    """When a write in doubt is looked up next: often enough to be found soon, and once T_LATE has passed."""
+    pause = max(late / 10, timedelta(seconds=0.5))
+    last = intent_at + late
+    return min(now + pause, last) if now < last else now + pause

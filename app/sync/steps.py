@@ -1,0 +1,151 @@
+"""One stage for one batch: claim, work, settle. Every stage of the road runs through here."""
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from app.domain.order import Order
+from app.domain.road import Owed, Stage
+from app.errors import Hold, OrderSyncError, Reject
+from app.ports.store import Claimed, Failed, Passed, Settled, Site, ThreadOutcome, Waiting
+from app.sync.parts import Parts, erp_of, maintenance_until, paused_sentence, site_with_id
+from app.sync.policy import HOLD_MAINTENANCE, MAX_UNSETTLED, SHORT, Later, Person, after
+
+log = structlog.get_logger("ordersync.road")
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What the chain does next: go on where orders `passed`, and come back for `waiting_batch` in `retry_in` seconds.
+
+    `retry_in` is None where the wait is long and lives in the rows alone. `restarted` batches begin the road anew.
+    """
+
+    passed: int = 0
+    waiting_batch: int | None = None
+    retry_in: float | None = None
+    restarted: tuple[int, ...] = ()
+
+
+Outcome = Order | OrderSyncError
+Work = Callable[[Site, Sequence[Claimed]], dict[int, Outcome]]
+"""Gives each claimed thread the order as it goes on, or the failure that stops it. Raises what concerns all of them."""
+
+
+def run_stage(parts: Parts, stage: Stage, *, batch_id: int, work: Work) -> StepResult:
+    """Claim the batch's due orders at `stage`, do the work outside any transaction, and settle each by itself."""
+    token = str(uuid.uuid4())
+    claimed = parts.store.claim(stage, batch_id=batch_id, token=token, lease_seconds=parts.limits.lease)
+    if not claimed:
+        return StepResult()
+    started = parts.ticks()
+    outcomes = thread_outcomes(parts, stage, claimed, work)
+    if stage is Stage.WRITE:
+        passing = {each.thread_id for each in outcomes if isinstance(each, Passed)}
+        sites = {
+            each.site_id: site_with_id(parts, each.site_id) for each in claimed if each.thread_id in passing
+        }
+        erp_ids = {site_id: erp_of(parts, site).id for site_id, site in sites.items()}
+        settled = parts.store.write(batch_id=batch_id, token=token, erp_ids=erp_ids, outcomes=outcomes)
+    else:
+        settled = parts.store.settle(stage, batch_id=batch_id, token=token, outcomes=outcomes)
+    report(parts, stage, batch_id, settled, claimed=len(claimed), started=started)
+    return step_result(parts, settled)
+
+
+def report(
+    parts: Parts, link: Stage | Owed, batch_id: int, settled: Settled, *, claimed: int, started: float
+) -> None:
+    """One log line for a settled step."""
+    log.info(
+        "step",
+        link=str(link),
+        batch=batch_id,
+        claimed=claimed,
+        passed=settled.passed,
+        waiting=settled.waiting,
+        milliseconds=round((parts.ticks() - started) * 1000),
+    )
+
+
+def step_result(parts: Parts, settled: Settled, *, restarted: tuple[int, ...] = ()) -> StepResult:
+    """What the chain is told of a settled step."""
+    retry_in = None
+    if settled.due_at is not None:
+        wait = settled.due_at - parts.store.now()
+        # A little late rather than early: a row that is not due yet is not claimed.
+        retry_in = max(0.0, wait.total_seconds()) + 0.05 if wait <= SHORT else None
+    return StepResult(
+        passed=settled.passed, waiting_batch=settled.waiting_batch, retry_in=retry_in, restarted=restarted
+    )
+
+
+def thread_outcomes(
+    parts: Parts, stage: Stage, claimed: Sequence[Claimed], work: Work
+) -> list[ThreadOutcome]:
+    """The outcome of every claimed order; a failure of the whole step is every order's failure."""
+    now = parts.store.now()
+    poisoned = [each for each in claimed if each.unsettled > MAX_UNSETTLED]
+    workable = [each for each in claimed if each.unsettled <= MAX_UNSETTLED]
+    done: dict[int, Outcome] = {each.thread_id: poison(each.unsettled) for each in poisoned}
+    if workable:
+        done |= _guarded(parts, stage, workable, work, now)
+    return [thread_outcome(parts, each, done[each.thread_id], now=now) for each in claimed]
+
+
+def poison(unsettled: int) -> Reject:
+    """The failure of a row that was claimed again and again without an outcome."""
+    return Reject(
+        f"Its processing was cut off {unsettled - 1} times without an outcome; it may crash its process.",
+        kind="crash",
+    )
+
+
+def _guarded(
+    parts: Parts, stage: Stage, claimed: list[Claimed], work: Work, now: datetime
+) -> dict[int, Outcome]:
+    site = site_with_id(parts, claimed[0].site_id)
+    until = maintenance_until(parts, site)
+    if until is not None:
+        hold = Hold(paused_sentence(now, until), kind=HOLD_MAINTENANCE, until=until)
+        return {each.thread_id: hold for each in claimed}
+    try:
+        return work(site, claimed)
+    except OrderSyncError as error:
+        log.warning(
+            "step_failed", link=str(stage), site=site.name, failure=type(error).__name__, reason=error.reason
+        )
+        return {each.thread_id: error for each in claimed}
+
+
+def thread_outcome(parts: Parts, claimed: Claimed, outcome: Outcome, *, now: datetime) -> ThreadOutcome:
+    """An order's outcome as the store settles it."""
+    if isinstance(outcome, Order):
+        return Passed(thread_id=claimed.thread_id, order=outcome)
+    decision = after(
+        outcome, attempts=claimed.attempts, waiting_since=claimed.waiting_since, now=now, spread=parts.spread
+    )
+    match decision:
+        case Later(at=at, reason=reason, hold_kind=hold_kind):
+            return Waiting(id=claimed.thread_id, reason=reason, next_at=at, hold_kind=hold_kind)
+        case Person(kind=kind, reason=reason, field=field):
+            return Failed(id=claimed.thread_id, reason=reason, kind=kind, field=field)
+
+
+def each_order(claimed: Sequence[Claimed], change: Callable[[Claimed], Order]) -> dict[int, Outcome]:
+    """Apply `change` to every order by itself: one that fails never stops the next."""
+    found: dict[int, Outcome] = {}
+    for each in claimed:
+        try:
+            found[each.thread_id] = change(each)
+        except OrderSyncError as error:
+            found[each.thread_id] = error
+        except Exception as error:
+            log.exception("unexpected_fault", thread=each.thread_id, failure=type(error).__name__)
+            found[each.thread_id] = Reject(
+                f"An unexpected fault stopped it ({type(error).__name__}: {error}).", kind="internal"
+            )
+    return found

@@ -1,0 +1,119 @@
+"""Verifying SKUs in three tiers: known to the middleware, allowed there, and sold by the ERP."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from app.domain.kits import KitError, Kits, leaves, path_to
+from app.domain.order import Line, LineType, Order, Verdict, sku_key
+from app.errors import Hold, Misconfigured, Reject
+from app.ports.store import ErpRow
+from app.sync.parts import Parts
+from app.sync.policy import HOLD_SKU, pause_until
+
+_ALLOWED = "allowed"
+
+
+def verdicts(parts: Parts, row: ErpRow, skus: Sequence[str], *, afresh: bool) -> Mapping[str, Verdict]:
+    """The verdict of each SKU (upper case). Passes of the last five minutes are believed unless `afresh`; refusals never.
+
+    Raises `Retry` or `Misconfigured` where the ERP cannot be asked.
+    """
+    wanted = list(dict.fromkeys(skus))
+    statuses = parts.store.item_statuses(row.id, wanted)
+    believed = frozenset[str]() if afresh else parts.passes.recent(row.id, wanted)
+    to_ask = [sku for sku in wanted if statuses.get(sku, _ALLOWED) == _ALLOWED and sku not in believed]
+    items = _ask(parts, row, to_ask)
+    found: dict[str, Verdict] = {}
+    for sku in wanted:
+        if statuses.get(sku, _ALLOWED) != _ALLOWED:
+            found[sku] = Verdict.NOT_ALLOWED
+        elif sku not in believed and sku not in items:
+            found[sku] = Verdict.NOT_IN_ERP
+        elif sku not in believed and items[sku]:
+            found[sku] = Verdict.BLOCKED
+        elif sku not in statuses:
+            found[sku] = Verdict.NOT_IN_MIDDLEWARE
+        else:
+            found[sku] = Verdict.PASSED
+    parts.passes.remember(row.id, [sku for sku in to_ask if sku in items and not items[sku]])
+    return found
+
+
+def _ask(parts: Parts, row: ErpRow, skus: list[str]) -> dict[str, bool]:
+    """Whether each SKU is blocked in the ERP; what is not there is left out."""
+    if not skus:
+        return {}
+    try:
+        return {number: item.blocked for number, item in parts.peers.erp(row).find_items(skus).items()}
+    except Misconfigured as error:
+        parts.store.pause_erp(row.id, until=pause_until(parts.store.now()), reason=error.reason)
+        raise
+
+
+def wanted_skus(order: Order, *, kits: Kits) -> tuple[str, ...]:
+    """Every SKU an order needs a verdict on: its own and, for kits, their components' (a broken kit has none here)."""
+    found = [sku_key(sku) for sku in order.skus]
+    for sku in tuple(found):
+        try:
+            found += [component.sku for component in leaves(sku, kits=kits)]
+        except KitError:
+            # Expanding names the fault with its path; here it only has no components to verify.
+            continue
+    return tuple(dict.fromkeys(found))
+
+
+def judged(order: Order, *, found: Mapping[str, Verdict], kits: Kits, system: str, now: datetime) -> Order:
+    """The order with its lines' verdicts. Raises `Reject` for what cannot pass and `Hold` for what is not there yet.
+
+    `system` is the ERP's name for the sentence.
+    """
+    faults: list[tuple[str, str, str]] = []
+    missing: list[str] = []
+    for index, line in enumerate(order.lines):
+        if line.type is LineType.PRODUCT and not (line.sku or "").strip():
+            faults.append(
+                ("bad_sku", f"Line {line.position} ({line.name}) has no SKU.", f"/lines/{index}/sku")
+            )
+    for sku in wanted_skus(order, kits=kits):
+        fault = _fault(sku, found[sku], order, kits, system)
+        if fault is not None:
+            faults.append(fault)
+        elif found[sku] is Verdict.NOT_IN_MIDDLEWARE:
+            missing.append(sku)
+    if faults:
+        kind, _, field = faults[0]
+        raise Reject(" ".join(sentence for _, sentence, _ in faults), kind=kind, field=field)
+    if missing:
+        raise Hold(f"Not in the middleware yet: {', '.join(missing)}.", kind=HOLD_SKU)
+    return with_verdicts(order, found=found, now=now)
+
+
+def with_verdicts(order: Order, *, found: Mapping[str, Verdict], now: datetime) -> Order:
+    """The order with the verdict and its time on every line that has a SKU."""
+
+    def judged_line(line: Line) -> Line:
+        if line.type not in {LineType.PRODUCT, LineType.COMPONENT} or not line.sku:
+            return line
+        return replace(line, verdict=found[sku_key(line.sku)], verified_at=now)
+
+    return replace(order, lines=tuple(judged_line(line) for line in order.lines))
+
+
+def _fault(sku: str, verdict: Verdict, order: Order, kits: Kits, system: str) -> tuple[str, str, str] | None:
+    texts = {
+        Verdict.NOT_ALLOWED: "is not allowed in the middleware",
+        Verdict.NOT_IN_ERP: f"does not exist in {system}",
+        Verdict.BLOCKED: f"is blocked in {system}",
+    }
+    text = texts.get(verdict)
+    if text is None:
+        return None
+    for index, line in enumerate(order.lines):
+        if line.sku and sku_key(line.sku) == sku:
+            return "bad_sku", f"The SKU {sku} {text}.", f"/lines/{index}/sku"
+        path = path_to(line.sku, kits=kits, component=sku) if line.sku else ()
+        if path:
+            kind = "kit" if verdict is Verdict.NOT_IN_ERP else "bad_sku"
+            return kind, f"The kit component {' > '.join(path)} {text}.", f"/lines/{index}/sku"
+    return "bad_sku", f"The SKU {sku} {text}.", "/lines"

@@ -1,0 +1,60 @@
+"""Where a connector may connect: public addresses, and private ones only where a person allowed them by name."""
+
+import ipaddress
+import socket
+from urllib.parse import urlsplit
+
+from app.errors import Misconfigured, Retry
+
+
+def check_address(url: str, *, allow_private: bool) -> None:
+    """Refuse what is no http(s) URL, carries credentials, or names a private address that is not allowed.
+
+    Raises `Misconfigured` with one sentence. Names are resolved only at connection time (`allowed_addresses`).
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise Misconfigured(f"The address {url!r} must begin with https:// (or http://) and name a host.")
+    if parts.username or parts.password:
+        raise Misconfigured("Put user names and passwords into --credential, not into the address.")
+    try:
+        literal = ipaddress.ip_address(parts.hostname)
+    except ValueError:
+        return
+    if not allow_private and not literal.is_global:
+        raise Misconfigured(f"{literal} is a private or local address; add --allow-private if that is meant.")
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the host of `url` is this machine by its literal address or the name localhost."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def allowed_addresses(host: str, port: int, *, allow_private: bool) -> list[str]:
+    """The addresses of `host` to connect to, every one of them checked, so that a name cannot lead us inside.
+
+    Raises `Retry` where the name does not resolve and `Misconfigured` where any of its addresses is private.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise Retry(f"The name {host} could not be resolved ({error.strerror or error}).") from None
+    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    for address in addresses:
+        if not allow_private and not ipaddress.ip_address(address.partition("%")[0]).is_global:
+            raise Misconfigured(
+                f"{host} resolves to the private address {address}; add --allow-private if that is meant."
+            )
+    return addresses
+
+
+def port_of(url: str) -> tuple[str, int]:
+    """The host and the port that `url` names or implies."""
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)

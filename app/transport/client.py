@@ -1,0 +1,275 @@
+"""One HTTP client per account: timeouts, a bounded body, checked addresses, no redirects, a redacted log line for each call."""
+
+import json as json_module
+import ssl
+import time
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Self
+from urllib.parse import quote, urlencode, urlsplit
+
+import requests
+import structlog
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util.connection import create_connection
+
+from app.errors import Misconfigured, Retry
+from app.transport.addresses import allowed_addresses, check_address
+from app.transport.answers import Answer
+
+log = structlog.get_logger("ordersync.http")
+
+MAX_BODY = 64 * 1024 * 1024
+_CHUNK = 64 * 1024
+_CONNECT_TIMEOUT = 10.0
+
+
+class NoAnswer(Exception):
+    """The request may have been carried out, but no whole answer came back (reset, timeout, cut off, too large)."""
+
+
+class HttpClient:
+    """Calls one account's service. Not shared between threads.
+
+    Raises `Retry` where the request certainly was not carried out (refused, name not resolved), `Misconfigured` where the
+    address may not be called or redirects, and `NoAnswer` where the outcome is not known. Statuses are the caller's to read.
+    """
+
+    def __init__(
+        self,
+        *,
+        account: str,
+        base_url: str,
+        timeout: float,
+        allow_private: bool,
+        auth: AuthBase | None = None,
+        headers: Mapping[str, str] | None = None,
+        max_body: int = MAX_BODY,
+    ) -> None:
+        check_address(base_url, allow_private=allow_private)
+        self.base_url = base_url.rstrip("/")
+        self.calls = 0
+        self._account = account
+        self._timeout = timeout
+        self._max_body = max_body
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.auth = auth
+        self._session.headers.update(
+            {"User-Agent": "OrderSync", "Accept": "application/json", **(headers or {})}
+        )
+        adapter = _CheckedAdapter(allow_private=allow_private)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        json: Any = None,
+        form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> Answer:
+        """One call. `path` is appended to the base URL, or is a whole URL on the same host (a next link).
+
+        Parameters are percent-encoded with %20 for blanks. `timeout` bounds the whole call in seconds, reading included.
+        """
+        url = path if path.startswith(("http://", "https://")) else f"{self.base_url}{path}"
+        if urlsplit(url)[:2] != urlsplit(self.base_url)[:2]:
+            raise Misconfigured(
+                f"The service refers to another host ({urlsplit(url).hostname}); it is not followed."
+            )
+        if params:
+            url += ("&" if "?" in url else "?") + urlencode(params, quote_via=quote, safe="")
+        body: bytes | None = None
+        sent = dict(headers or {})
+        if json is not None:
+            body = json_module.dumps(json, ensure_ascii=False, default=_number).encode()
+            sent.setdefault("Content-Type", "application/json")
+        elif form is not None:
+            body = urlencode(form).encode()
+            sent.setdefault("Content-Type", "application/x-www-form-urlencoded")
+        started = time.monotonic()
+        limit = self._timeout if timeout is None else timeout
+        outcome: int | str = "no_answer"
+        try:
+            answer = self._exchange(method, url, body, sent, deadline=started + limit, timeout=limit)
+            outcome = answer.status
+        except (Retry, Misconfigured) as error:
+            outcome = type(error).__name__.lower()
+            raise
+        finally:
+            self.calls += 1
+            log.info(
+                "http_call",
+                account=self._account,
+                method=method,
+                path=urlsplit(url).path,
+                outcome=outcome,
+                milliseconds=round((time.monotonic() - started) * 1000),
+            )
+        return answer
+
+    def _exchange(
+        self,
+        method: str,
+        url: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        *,
+        deadline: float,
+        timeout: float,
+    ) -> Answer:
+        try:
+            with self._session.request(
+                method,
+                url,
+                data=body,
+                headers=dict(headers),
+                timeout=(min(timeout, _CONNECT_TIMEOUT), timeout),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                received = bytearray()
+                for chunk in response.iter_content(_CHUNK):
+                    received += chunk
+                    if len(received) > self._max_body:
+                        raise NoAnswer(f"the answer is larger than {self._max_body} bytes")
+                    if time.monotonic() > deadline:
+                        raise NoAnswer(f"the answer was not complete after {timeout:g} s")
+                answer = Answer(status=response.status_code, headers=response.headers, body=bytes(received))
+        except requests.exceptions.ConnectionError as error:
+            if _never_sent(error):
+                raise Retry(f"{self._account}: no connection to the service ({_cause(error)}).") from None
+            raise NoAnswer(_cause(error)) from None
+        except requests.exceptions.Timeout as error:
+            raise NoAnswer(f"no answer within {timeout:g} s ({type(error).__name__})") from None
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
+            raise NoAnswer(_cause(error)) from None
+        if 300 <= answer.status < 400:  # noqa: PLR2004 - the 3xx family
+            target = answer.headers.get("Location", "elsewhere").partition("?")[0]
+            raise Misconfigured(
+                f"{self._account}: the service redirects to {target}; set the address to the one it redirects to."
+            )
+        return answer
+
+
+def _number(value: Any) -> Any:
+    """Decimals go out as JSON numbers with exactly their digits."""
+    if isinstance(value, Decimal):
+        return _Digits(value)
+    raise TypeError(type(value).__name__)
+
+
+class _Digits(float):
+    """A float whose text is a Decimal's: the JSON encoder writes numbers by `float.__repr__` of what it is given."""
+
+    def __new__(cls, value: Decimal) -> Self:
+        made = super().__new__(cls, value)
+        if Decimal(float.__repr__(made)) != value:
+            raise ValueError(f"{value} has more digits than a JSON number carries safely")
+        return made
+
+
+def _never_sent(error: requests.exceptions.ConnectionError) -> bool:
+    """Whether the connection was never made, so that the request cannot have been carried out."""
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return True
+    reason = error.args[0] if error.args else None
+    reason = getattr(reason, "reason", reason)
+    return isinstance(reason, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError))
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost cause's class name: its text may hold the URL with its query."""
+    while True:
+        inner = getattr(error, "reason", None) or (
+            error.args[0] if error.args and isinstance(error.args[0], BaseException) else None
+        )
+        if not isinstance(inner, BaseException):
+            return type(error).__name__
+        error = inner
+
+
+class _CheckedHTTPConnection(HTTPConnection):
+    allow_private = False
+
+    def _new_conn(self) -> Any:
+        return _connect(self, allow_private=self.allow_private)
+
+
+class _CheckedHTTPSConnection(HTTPSConnection):
+    allow_private = False
+
+    def connect(self) -> None:
+        """Refuse a bad certificate or handshake here: the same error later, amid an answer, leaves a write unknown."""
+        try:
+            super().connect()
+        except (ssl.SSLError, ssl.CertificateError, urllib3.exceptions.SSLError) as error:
+            raise Misconfigured(
+                f"{self.host}: the TLS certificate or handshake was refused ({type(error).__name__})."
+            ) from None
+
+    def _new_conn(self) -> Any:
+        return _connect(self, allow_private=self.allow_private)
+
+
+class _PrivateHTTPConnection(_CheckedHTTPConnection):
+    allow_private = True
+
+
+class _PrivateHTTPSConnection(_CheckedHTTPSConnection):
+    allow_private = True
+
+
+def _connect(connection: HTTPConnection, *, allow_private: bool) -> Any:
+    """Connect to an address that was checked, not to a name that may resolve differently a moment later."""
+    port = connection.port or connection.default_port
+    addresses = allowed_addresses(connection.host, port, allow_private=allow_private)
+    timeout = connection.timeout
+    for number, address in enumerate(addresses, start=1):
+        try:
+            return create_connection(
+                (address, port),
+                timeout,
+                source_address=connection.source_address,
+                socket_options=connection.socket_options,
+            )
+        except TimeoutError as error:
+            if number == len(addresses):
+                raise urllib3.exceptions.ConnectTimeoutError(
+                    connection, "connecting took too long"
+                ) from error
+        except OSError as error:
+            if number == len(addresses):
+                raise urllib3.exceptions.NewConnectionError(connection, type(error).__name__) from error
+    raise Retry(f"The name {connection.host} has no address.")
+
+
+class _CheckedAdapter(HTTPAdapter):
+    """Connects to checked addresses only, and never tries a request a second time on its own."""
+
+    def __init__(self, *, allow_private: bool) -> None:
+        self._allow_private = allow_private
+        super().__init__(max_retries=0, pool_connections=2, pool_maxsize=4)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        http = type(
+            "Pool",
+            (HTTPConnectionPool,),
+            {"ConnectionCls": _PrivateHTTPConnection if self._allow_private else _CheckedHTTPConnection},
+        )
+        https = type(
+            "Pool",
+            (HTTPSConnectionPool,),
+            {"ConnectionCls": _PrivateHTTPSConnection if self._allow_private else _CheckedHTTPSConnection},
+        )
+        self.poolmanager.pool_classes_by_scheme = {"http": http, "https": https}

@@ -1,0 +1,31 @@
+"""Upkeep as tasks: beat's tick, the sweeper, and the item sync."""
+
+from typing import Any
+
+from celery import shared_task
+
+from app.bootstrap import due_now, program_of_process, sweep, sync_items
+from tasks.road import fetch, ring
+
+
+@shared_task(name="ordersync.tick")
+def tick(**_from_a_newer_sender: Any) -> None:
+    """Start what is due: sites to be read, items to be read."""
+    due = due_now()
+    for site_id in due.site_ids:
+        fetch.delay(site_id=site_id)
+    for erp_id in due.erp_ids:
+        items.delay(erp_id=erp_id)
+
+
+@shared_task(name="ordersync.sweep")
+def sweep_due(*, rung_before: float | None = None, **_from_a_newer_sender: Any) -> None:
+    """Ring what is due and was not rung lately."""
+    quiet = {} if rung_before is None else {"rung_before": rung_before}
+    sweep(program_of_process().parts, ring=ring, **quiet)
+
+
+@shared_task(name="ordersync.sync_items")
+def items(*, erp_id: int, **_from_a_newer_sender: Any) -> None:
+    """Read the ERP's changed items."""
+    sync_items(program_of_process().parts, erp_id=erp_id)

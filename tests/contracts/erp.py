@@ -1,0 +1,363 @@
+"""What every ERP behind the port promises. A connector's tests, and the fake's, inherit `ErpContract` and give it a harness."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+import pytest
+
+from app.domain.order import Address, Line, LineType, Order, Payment
+from app.errors import Misconfigured, OrderSyncError, Reject, Retry, Unknown
+from app.ports.erp import Draft, Erp, ErpDocument, ErpItem, ItemKind
+
+CREATED = datetime(2026, 3, 17, 23, 30, tzinfo=UTC)
+
+
+class Trouble(StrEnum):
+    """What can befall the next call that writes, or reads."""
+
+    LOST_REPLY = "it is carried out, its answer is lost"
+    LOST_REQUEST = "it is not carried out, and no answer comes"
+    LATE = "it is answered with a timeout and carried out a moment later"
+    REFUSED_CONNECTION = "nothing listens"
+    BUSY = "it is answered with 503"
+
+
+class Harness(Protocol):
+    """The world behind an ERP, seen past the connector."""
+
+    erp: Erp
+
+    def add_item(
+        self, number: str, *, name: str = "", blocked: bool = False, kind: ItemKind = ItemKind.INVENTORY
+    ) -> None: ...
+
+    def add_customer(self, *, email: str, name: str = "Somebody", blocked: str = "") -> str:
+        """The new customer's number."""
+        ...
+
+    def customers(self, email: str) -> int:
+        """How many customers have this address, exactly."""
+        ...
+
+    def documents(self, external_number: str) -> Sequence[tuple[int, Decimal]]:
+        """Number of lines and total with tax of every document with this external number."""
+        ...
+
+    def add_document(self, external_number: str) -> None:
+        """A document written by somebody else."""
+        ...
+
+    def post_document(self, external_number: str) -> None:
+        """The open order becomes an invoice."""
+        ...
+
+    def fail_next_write(self, trouble: Trouble) -> None: ...
+
+    def fail_next_read(self, trouble: Trouble) -> None: ...
+
+    def wait_until_late_writes_are_done(self) -> None: ...
+
+    def lock_out(self) -> None:
+        """From now on the ERP refuses the client altogether."""
+        ...
+
+
+def address(**more: str) -> Address:
+    """A complete address."""
+    parts = {
+        "first_name": "Ada",
+        "last_name": "Byron",
+        "address1": "1 Main St",
+        "city": "Springfield",
+        "state": "IL",
+    }
+    return Address(**{**parts, "postcode": "62701", "country": "US", "email": "ada@example.test", **more})
+
+
+def product(sku: str = "WID-1", amount: str = "20.00", *, quantity: str = "1", credit: str = "0.00") -> Line:
+    """A product line; positions are given by `order`."""
+    return Line(
+        position=0,
+        type=LineType.PRODUCT,
+        name=f"Product {sku}",
+        sku=sku,
+        quantity=Decimal(quantity),
+        amount=Decimal(amount),
+        listed=Decimal(amount),
+        credit=Decimal(credit),
+    )
+
+
+def other(line_type: LineType, amount: str, *, credit: str = "0.00", name: str = "") -> Line:
+    """A line that is no goods."""
+    return Line(
+        position=0,
+        type=line_type,
+        name=name or line_type.name,
+        amount=Decimal(amount),
+        credit=Decimal(credit),
+    )
+
+
+def order(number: str, *lines: Line, currency: str = "USD", bill: Address | None = None) -> Order:
+    """A balanced order of these lines; with none, one product, shipping and tax."""
+    given = lines or (product(), other(LineType.SHIPPING, "7.95"), other(LineType.TAX, "2.05"))
+    placed = tuple(replace(line, position=at) for at, line in enumerate(given, start=1))
+    total = sum((line.amount - line.credit for line in placed), Decimal("0.00"))
+    return Order(
+        number=number,
+        platform_order_id=number,
+        currency=currency,
+        total=total,
+        created_at=CREATED,
+        created_raw="2026-03-17T23:30:00",
+        bill=bill or address(),
+        ship=bill or address(),
+        payment=Payment(method="stripe"),
+        lines=placed,
+    )
+
+
+def draft(number: str, *lines: Line, customer: str, items: Sequence[ErpItem] = ()) -> Draft:
+    """A draft of `order(number, *lines)`."""
+    return Draft(
+        external_number=number,
+        customer_number=customer,
+        order=order(number, *lines),
+        items={item.number: item for item in items},
+    )
+
+
+def document(result: ErpDocument | OrderSyncError) -> ErpDocument:
+    """The document, or the failure raised."""
+    assert isinstance(result, ErpDocument), f"no document but {result!r}"
+    return result
+
+
+class ErpContract:
+    """Inherit, and define a fixture `harness`. The world begins empty but for what a test adds."""
+
+    @pytest.fixture
+    def customer(self, harness: Harness) -> str:
+        harness.add_item("WID-1", name="Widget")
+        return harness.add_customer(email="ada@example.test")
+
+    def test_items_are_found_whatever_the_case_they_are_asked_in(self, harness: Harness) -> None:
+        harness.add_item("ABC-1", name="Widget")
+        found = harness.erp.find_items(["abc-1"])
+        assert {number: (item.number, item.name) for number, item in found.items()} == {
+            "ABC-1": ("ABC-1", "Widget")
+        }
+
+    def test_items_that_are_not_there_are_left_out(self, harness: Harness) -> None:
+        harness.add_item("ABC-1")
+        assert set(harness.erp.find_items(["ABC-1", "ABC", "ABC-12", "", "X" * 21, "ÜNI-商品"])) == {"ABC-1"}
+
+    def test_what_the_erp_says_of_an_item_is_told(self, harness: Harness) -> None:
+        harness.add_item("BLOCKED-1", blocked=True)
+        for kind in ItemKind:
+            harness.add_item(f"KIND-{kind.name}", kind=kind)
+        found = harness.erp.find_items(["BLOCKED-1", *(f"KIND-{kind.name}" for kind in ItemKind)])
+        assert found["BLOCKED-1"].blocked
+        assert {kind: found[f"KIND-{kind.name}"].kind for kind in ItemKind} == {
+            kind: kind for kind in ItemKind
+        }
+        assert not found["KIND-SERVICE"].blocked
+
+    def test_numbers_with_every_kind_of_sign_are_found(self, harness: Harness) -> None:
+        numbers = ["O'NEIL 5", "A&B+C", "50% OFF #1", "ÜNI-商品", "A/B C.D_#1", "(X) OR Y"]
+        for number in numbers:
+            harness.add_item(number)
+        assert set(harness.erp.find_items(numbers)) == set(numbers)
+
+    def test_a_hundred_items_are_found_at_once(self, harness: Harness) -> None:
+        numbers = [f"SKU-{at:04}" for at in range(100)]
+        for number in numbers[::2]:
+            harness.add_item(number)
+        assert set(harness.erp.find_items(numbers)) == set(numbers[::2])
+
+    def test_changed_items_are_those_modified_after_the_moment(self, harness: Harness) -> None:
+        harness.add_item("OLD-1")
+        [old] = [item for page in harness.erp.changed_items(None) for item in page]
+        assert old.number == "OLD-1"
+        assert old.modified_at is not None
+        assert old.modified_at.utcoffset() == timedelta(0)
+        assert [
+            item for page in harness.erp.changed_items(old.modified_at + timedelta(days=1)) for item in page
+        ] == []
+        before = old.modified_at - timedelta(seconds=1)
+        assert [item.number for page in harness.erp.changed_items(before) for item in page] == ["OLD-1"]
+
+    def test_customers_are_found_whatever_the_case_of_their_address(self, harness: Harness) -> None:
+        number = harness.add_customer(email="Ada.Byron@Example.test", name="Ada Byron")
+        found = harness.erp.find_customers(["ADA.byron@example.TEST", "nobody@example.test"])
+        assert {email: [each.number for each in customers] for email, customers in found.items()} == {
+            "ada.byron@example.test": [number],
+            "nobody@example.test": [],
+        }
+        assert found["ada.byron@example.test"][0].blocked == ""
+
+    def test_two_customers_with_one_address_are_both_shown(self, harness: Harness) -> None:
+        numbers = {harness.add_customer(email=email) for email in ("twin@example.test", "Twin@example.test")}
+        found = harness.erp.find_customers(["twin@example.test"])
+        assert {customer.number for customer in found["twin@example.test"]} == numbers
+        assert len(numbers) == 2
+
+    def test_a_blocked_customer_comes_with_the_erps_word_for_it(self, harness: Harness) -> None:
+        harness.add_customer(email="blocked@example.test", blocked="All")
+        assert (
+            harness.erp.find_customers(["blocked@example.test"])["blocked@example.test"][0].blocked == "All"
+        )
+
+    def test_an_address_with_a_quote_finds_its_own_customer_only(self, harness: Harness) -> None:
+        number = harness.add_customer(email="o'neil+shop&co@example.test")
+        harness.add_customer(email="neil@example.test")
+        found = harness.erp.find_customers(["o'neil+shop&co@example.test"])
+        assert [customer.number for customer in found["o'neil+shop&co@example.test"]] == [number]
+
+    def test_a_created_customer_is_found_by_its_address(self, harness: Harness) -> None:
+        made = harness.erp.create_customer(order("BGM-1"))
+        assert made.number
+        assert harness.erp.find_customers(["ada@example.test"])["ada@example.test"] == (made,)
+
+    def test_a_lost_reply_to_a_new_customer_is_unknown_and_the_customer_is_found(
+        self, harness: Harness
+    ) -> None:
+        harness.fail_next_write(Trouble.LOST_REPLY)
+        with pytest.raises(Unknown):
+            harness.erp.create_customer(order("BGM-1"))
+        assert len(harness.erp.find_customers(["ada@example.test"])["ada@example.test"]) == 1
+
+    def test_a_customer_is_not_made_where_the_connection_is_refused(self, harness: Harness) -> None:
+        harness.fail_next_write(Trouble.REFUSED_CONNECTION)
+        with pytest.raises(Retry):
+            harness.erp.create_customer(order("BGM-1"))
+        assert harness.customers("ada@example.test") == 0
+
+    def test_every_number_asked_for_is_a_key_of_the_documents_found(self, harness: Harness) -> None:
+        assert harness.erp.find_documents(["BGM-1", "X" * 36, ""]) == {"BGM-1": (), "X" * 36: (), "": ()}
+
+    def test_a_document_is_written_with_all_its_lines_and_read_back(
+        self, harness: Harness, customer: str
+    ) -> None:
+        written = document(harness.erp.create_documents([draft("BGM-1", customer=customer)])["BGM-1"])
+        assert harness.documents("BGM-1") == [(3, Decimal("30.00"))]
+        assert (written.external_number, written.customer_number, written.total) == (
+            "BGM-1",
+            customer,
+            Decimal("30.00"),
+        )
+        assert (written.currency, written.posted) == ("USD", False)
+        assert written.number
+        assert harness.erp.find_documents(["bgm-1"]) == {"bgm-1": (written,)}
+
+    def test_a_posted_document_is_found(self, harness: Harness, customer: str) -> None:
+        document(harness.erp.create_documents([draft("BGM-1", customer=customer)])["BGM-1"])
+        harness.post_document("BGM-1")
+        [found] = harness.erp.find_documents(["BGM-1"])["BGM-1"]
+        assert (found.posted, found.total, found.customer_number) == (True, Decimal("30.00"), customer)
+
+    def test_two_documents_with_one_number_are_both_shown(self, harness: Harness) -> None:
+        harness.add_document("BGM-1")
+        harness.add_document("BGM-1")
+        assert len(harness.erp.find_documents(["BGM-1"])["BGM-1"]) == 2
+
+    def test_a_number_that_is_taken_leads_to_unknown_not_to_a_guess(
+        self, harness: Harness, customer: str
+    ) -> None:
+        harness.add_document("BGM-1")
+        result = harness.erp.create_documents([draft("BGM-1", customer=customer)])["BGM-1"]
+        assert isinstance(result, Unknown)
+
+    def test_many_documents_are_written_each_once(self, harness: Harness, customer: str) -> None:
+        numbers = [f"BGM-{at}" for at in range(1, 41)]
+        results = harness.erp.create_documents([draft(number, customer=customer) for number in numbers])
+        assert [document(results[number]).external_number for number in numbers] == numbers
+        assert [len(harness.documents(number)) for number in numbers] == [1] * 40
+
+    def test_a_refused_order_leaves_nothing_and_the_others_go_through(
+        self, harness: Harness, customer: str
+    ) -> None:
+        harness.add_item("BLOCKED-1", blocked=True)
+        drafts = [draft("BGM-1", customer=customer), draft("BGM-2", product("BLOCKED-1"), customer=customer)]
+        results = harness.erp.create_documents([*drafts, draft("BGM-3", customer=customer)])
+        refused = results["BGM-2"]
+        assert isinstance(refused, Reject)
+        assert refused.kind == "bad_sku"
+        assert harness.documents("BGM-2") == []
+        assert [document(results[number]).external_number for number in ("BGM-1", "BGM-3")] == [
+            "BGM-1",
+            "BGM-3",
+        ]
+
+    def test_an_unknown_item_is_a_bad_sku(self, harness: Harness, customer: str) -> None:
+        lines = (product("WID-1"), product("NOWHERE-1"))
+        refused = harness.erp.create_documents([draft("BGM-1", *lines, customer=customer)])["BGM-1"]
+        assert isinstance(refused, Reject)
+        assert refused.kind == "bad_sku"
+        assert harness.documents("BGM-1") == []
+
+    def test_a_lost_reply_is_unknown_and_what_was_written_is_then_found(
+        self, harness: Harness, customer: str
+    ) -> None:
+        harness.fail_next_write(Trouble.LOST_REPLY)
+        results = harness.erp.create_documents([draft(f"BGM-{at}", customer=customer) for at in (1, 2)])
+        assert isinstance(results["BGM-1"], Unknown)
+        for number, documents in harness.erp.find_documents(["BGM-1", "BGM-2"]).items():
+            # An ERP that takes orders one by one has not tried the second.
+            written = [Decimal("30.00")] if isinstance(results[number], Unknown) else []
+            assert [each.total for each in documents] == written
+            assert isinstance(results[number], (Unknown, Retry))
+
+    def test_a_lost_request_is_unknown_too(self, harness: Harness, customer: str) -> None:
+        harness.fail_next_write(Trouble.LOST_REQUEST)
+        result = harness.erp.create_documents([draft("BGM-1", customer=customer)])["BGM-1"]
+        assert isinstance(result, Unknown)
+        assert harness.erp.find_documents(["BGM-1"]) == {"BGM-1": ()}
+
+    def test_a_write_that_commits_late_is_unknown_and_found_later(
+        self, harness: Harness, customer: str
+    ) -> None:
+        harness.fail_next_write(Trouble.LATE)
+        result = harness.erp.create_documents([draft("BGM-1", customer=customer)])["BGM-1"]
+        assert isinstance(result, Unknown)
+        harness.wait_until_late_writes_are_done()
+        assert len(harness.erp.find_documents(["BGM-1"])["BGM-1"]) == 1
+
+    def test_orders_behind_a_lost_call_are_not_tried(self, harness: Harness, customer: str) -> None:
+        numbers = [f"BGM-{at}" for at in range(1, 201)]
+        harness.fail_next_write(Trouble.LOST_REQUEST)
+        results = harness.erp.create_documents([draft(number, customer=customer) for number in numbers])
+        assert set(results) == set(numbers)
+        assert {type(result) for result in results.values()} <= {Unknown, Retry}
+        assert isinstance(results["BGM-1"], Unknown)
+        assert isinstance(results["BGM-200"], Retry)
+        assert [number for number in numbers if harness.documents(number)] == []
+
+    def test_a_refused_connection_is_a_retry_for_every_order(self, harness: Harness, customer: str) -> None:
+        harness.fail_next_write(Trouble.REFUSED_CONNECTION)
+        results = harness.erp.create_documents([draft(f"BGM-{at}", customer=customer) for at in (1, 2)])
+        assert [type(result) for result in results.values()] == [Retry, Retry]
+        assert harness.documents("BGM-1") == []
+
+    @pytest.mark.parametrize("trouble", [Trouble.LOST_REPLY, Trouble.LOST_REQUEST, Trouble.BUSY])
+    def test_any_failure_of_a_read_is_a_retry(self, harness: Harness, trouble: Trouble) -> None:
+        harness.add_item("WID-1")
+        harness.fail_next_read(trouble)
+        with pytest.raises(Retry):
+            harness.erp.find_items(["WID-1"])
+        assert set(harness.erp.find_items(["WID-1"])) == {"WID-1"}
+
+    def test_a_client_that_is_locked_out_is_misconfigured_and_writes_nothing(
+        self, harness: Harness, customer: str
+    ) -> None:
+        harness.lock_out()
+        with pytest.raises(Misconfigured):
+            harness.erp.find_items(["WID-1"])
+        with pytest.raises(Misconfigured):
+            harness.erp.create_documents([draft("BGM-1", customer=customer)])
+        assert harness.documents("BGM-1") == []

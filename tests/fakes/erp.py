@@ -1,0 +1,167 @@
+"""An ERP in memory, under the same contract as the real one: it can lose replies, commit late, refuse, and lock out."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from app.domain.order import LineType, Order, sku_key
+from app.errors import Misconfigured, OrderSyncError, Reject, Retry, Unknown
+from app.ports.erp import Draft, ErpCustomer, ErpDocument, ErpItem, ItemKind
+from tests.contracts.erp import Trouble
+
+
+class FakeErp:
+    """`items`, `customers`, `documents` and `lines` (by document id) are its books; tests may look at and change them.
+
+    `write_troubles` and `read_troubles` meet the next calls, one each. `refusals` gives the reason for which an order
+    number is refused. `total_error` is added to every total the ERP computes. `calls` counts calls by method name.
+    """
+
+    def __init__(self, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.items: dict[str, ErpItem] = {}
+        self.customers: list[ErpCustomer] = []
+        self.documents: list[ErpDocument] = []
+        self.lines: dict[str, int] = {}
+        self.write_troubles: list[Trouble] = []
+        self.read_troubles: list[Trouble] = []
+        self.refusals: dict[str, Reject] = {}
+        self.total_error = Decimal("0.00")
+        self.locked_out = False
+        self.calls: dict[str, int] = {}
+        self._clock = clock
+        self._late: list[Callable[[], object]] = []
+
+    def add_item(
+        self, number: str, *, name: str = "", blocked: bool = False, kind: ItemKind = ItemKind.INVENTORY
+    ) -> None:
+        key = sku_key(number)
+        self.items[key] = ErpItem(
+            number=key, name=name, blocked=blocked, kind=kind, modified_at=self._clock()
+        )
+
+    def add_customer(self, *, email: str, name: str = "Somebody", blocked: str = "") -> str:
+        number = f"C{len(self.customers) + 1:05}"
+        self.customers.append(ErpCustomer(number=number, name=name, email=email, blocked=blocked))
+        return number
+
+    def commit_late_writes(self) -> None:
+        """What was answered with a timeout is now carried out."""
+        late, self._late = self._late, []
+        for write in late:
+            write()
+
+    def find_items(self, numbers: Sequence[str]) -> Mapping[str, ErpItem]:
+        self._reading("find_items")
+        return {key: self.items[key] for key in map(sku_key, numbers) if key in self.items}
+
+    def changed_items(self, since: datetime | None) -> Iterator[tuple[ErpItem, ...]]:
+        self._reading("changed_items")
+        changed = tuple(
+            each for each in self.items.values() if since is None or (each.modified_at or since) > since
+        )
+        if changed:
+            yield changed
+
+    def find_customers(self, emails: Sequence[str]) -> Mapping[str, tuple[ErpCustomer, ...]]:
+        self._reading("find_customers")
+        keys = [email.strip().lower() for email in emails]
+        return {key: tuple(each for each in self.customers if each.email.lower() == key) for key in keys}
+
+    def create_customer(self, order: Order) -> ErpCustomer:
+        name = order.bill.company or order.bill.name
+
+        def write() -> ErpCustomer:
+            self.add_customer(email=order.bill.email, name=name)
+            return self.customers[-1]
+
+        failure = self._writing("create_customer", write)
+        if failure is not None:
+            raise failure
+        return write()
+
+    def find_documents(self, external_numbers: Sequence[str]) -> Mapping[str, tuple[ErpDocument, ...]]:
+        self._reading("find_documents")
+        return {number: self._with_number(number) for number in external_numbers}
+
+    def create_documents(self, drafts: Sequence[Draft]) -> Mapping[str, ErpDocument | OrderSyncError]:
+        """The first five drafts share a call; where that is lost, the ones behind it are not tried."""
+        first, rest = drafts[:5], drafts[5:]
+        results: dict[str, ErpDocument | OrderSyncError] = {}
+        failure = self._writing("create_documents", lambda: [self._write(each) for each in first])
+        if isinstance(failure, Misconfigured):
+            raise failure
+        if failure is not None:
+            results |= {each.external_number: type(failure)(failure.reason) for each in first}
+            return results | {each.external_number: Retry("It was not tried.") for each in rest}
+        return results | {each.external_number: self._write(each) for each in drafts}
+
+    def _write(self, draft: Draft) -> ErpDocument | OrderSyncError:
+        number = draft.external_number.upper()
+        for line in draft.order.of_type(LineType.PRODUCT, LineType.COMPONENT):
+            item = self.items.get(sku_key(line.sku or ""))
+            if item is None or item.blocked:
+                return Reject(f"The item {line.sku} cannot be sold.", kind="bad_sku")
+        if number in self.refusals:
+            return self.refusals[number]
+        self.add_document(
+            number, customer=draft.customer_number, total=draft.order.total, currency=draft.order.currency
+        )
+        self.lines[self.documents[-1].id] = len(draft.order.lines)
+        if len(self._with_number(number)) > 1:
+            return Unknown("There is more than one document with this number.")
+        return self.documents[-1]
+
+    def add_document(
+        self,
+        external_number: str,
+        *,
+        customer: str = "C00001",
+        total: Decimal = Decimal("30.00"),
+        currency: str = "USD",
+    ) -> None:
+        """One more document, whoever wrote it."""
+        serial = len(self.documents) + 1
+        self.documents.append(
+            ErpDocument(
+                id=f"id-{serial}",
+                number=f"S-ORD{serial}",
+                external_number=external_number.upper(),
+                customer_number=customer,
+                total=total + self.total_error,
+                currency=currency,
+            )
+        )
+
+    def post_document(self, external_number: str) -> None:
+        """The document becomes an invoice."""
+        key = external_number.upper()
+        self.documents = [
+            replace(each, posted=True) if each.external_number == key else each for each in self.documents
+        ]
+
+    def _with_number(self, number: str) -> tuple[ErpDocument, ...]:
+        return tuple(each for each in self.documents if each.external_number == number.upper())
+
+    def _reading(self, method: str) -> None:
+        self.calls[method] = self.calls.get(method, 0) + 1
+        if self.locked_out:
+            raise Misconfigured("The ERP refuses the client.")
+        if self.read_troubles:
+            raise Retry(f"The read failed: {self.read_troubles.pop(0)}.")
+
+    def _writing(self, method: str, write: Callable[[], object]) -> OrderSyncError | None:
+        """What becomes of a write that meets trouble; None where it goes through."""
+        self.calls[method] = self.calls.get(method, 0) + 1
+        if self.locked_out:
+            return Misconfigured("The ERP refuses the client.")
+        if not self.write_troubles:
+            return None
+        trouble = self.write_troubles.pop(0)
+        if trouble is Trouble.REFUSED_CONNECTION:
+            return Retry("No connection to the ERP.")
+        if trouble is Trouble.LOST_REPLY:
+            write()
+        elif trouble is Trouble.LATE:
+            self._late.append(write)
+        return Unknown(f"The write failed: {trouble}.")

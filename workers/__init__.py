@@ -1,0 +1,1 @@
+"""The Celery application: its settings, routes, beat schedule and signals."""
