@@ -5,8 +5,7 @@ import os
 import pkgutil
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -28,7 +27,7 @@ from app.ports.erp import Erp
 from app.ports.passes import SkuPasses
 from app.ports.sales_channel import SalesChannel
 from app.ports.store import Bell, ErpRow, Site
-from app.runtime import broker_for, find_running_broker
+from app.runtime import broker_url
 from app.settings import Settings, load_settings
 from app.sync import inline, pipeline
 from app.sync.items import sync_items
@@ -46,6 +45,7 @@ __all__ = [
     "Settings",
     "Stage",
     "StepResult",
+    "close_runs",
     "holds_up",
     "inline",
     "load_settings",
@@ -150,16 +150,16 @@ class Program:
     parts: Parts
 
 
-def open_program(settings: Settings, *, broker_url: str | None = None, migrated: bool = True) -> Program:
-    """Open the database (and, with a broker, the cache). Raises `Misconfigured` where the schema is not this program's."""
+def open_program(settings: Settings, *, url: str | None = None) -> Program:
+    """Open the database and, with a broker's address, the cache. Raises `Misconfigured` where the schema is not this program's."""
     if settings.embedded_database:
         settings.var.mkdir(parents=True, exist_ok=True)
     engine = open_engine(settings.database_url)
-    if migrated and not is_current(engine):
+    if not is_current(engine):
         if not settings.embedded_database:
             raise Misconfigured("The database's schema is not this program's; run `ordersync migrate`.")
         migrate(engine)
-    passes: SkuPasses = NoPasses() if broker_url is None else RedisPasses(connect(broker_url))
+    passes: SkuPasses = NoPasses() if url is None else RedisPasses(connect(url))
     key = secrets.load_key(given=settings.secret_key, file=settings.secret_key_file)
     limits = Limits(
         http_timeout=settings.http_timeout,
@@ -178,24 +178,13 @@ def open_program(settings: Settings, *, broker_url: str | None = None, migrated:
     return Program(settings=settings, engine=engine, parts=parts)
 
 
-def broker_url(settings: Settings) -> str:
-    """The broker's address: the configured one, else that of the embedded broker that runs. Raises `Misconfigured`."""
-    url = settings.redis_url or find_running_broker(settings.var)
-    if url is None:
-        raise Misconfigured(
-            "No broker: set REDIS_URL, or start the embedded one with `ordersync demo` or `ordersync sync`."
-        )
-    return url
-
-
-@contextmanager
-def some_broker(settings: Settings) -> Iterator[str]:
-    """The broker's address; the embedded one is started for the time being where none is configured and none runs."""
-    if settings.redis_url is not None:
-        yield settings.redis_url
-        return
-    with broker_for(settings.var) as url:
-        yield url
+def prepare_database(settings: Settings) -> None:
+    """Bring the database to the schema of this program."""
+    if settings.embedded_database:
+        settings.var.mkdir(parents=True, exist_ok=True)
+    engine = open_engine(settings.database_url)
+    migrate(engine)
+    engine.dispose()
 
 
 _of_process: dict[int, Program] = {}
@@ -206,7 +195,7 @@ def program_of_process() -> Program:
     found = _of_process.get(os.getpid())
     if found is None:
         settings = load_settings()
-        found = open_program(settings, broker_url=broker_url(settings))
+        found = open_program(settings, url=broker_url(settings))
         _of_process.clear()
         _of_process[os.getpid()] = found
     return found

@@ -41,7 +41,9 @@ class Workers:
         while time.monotonic() < deadline:
             if self.answer():
                 return
-        raise Misconfigured(f"No worker answered within {seconds:g} seconds; see {self._settings.var / 'log' / 'worker.log'}.")
+        raise Misconfigured(
+            f"No worker answered within {seconds:g} seconds; see {self._settings.var / 'log' / 'worker.log'}."
+        )
 
     @contextmanager
     def some(self) -> Iterator[bool]:
@@ -50,7 +52,9 @@ class Workers:
             yield False
             return
         with ProcessGroup(self._settings.var / "log") as group:
-            group.start("worker", worker_command(), environment=worker_environment(self._settings, url=self._url))
+            group.start(
+                "worker", worker_command(), environment=worker_environment(self._settings, url=self._url)
+            )
             self.wait_until_they_answer()
             yield True
 

@@ -10,19 +10,20 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import click
 from rich.console import Console
 from rich.table import Table
 
 from app import __version__, demo
-from app.bootstrap import Program, inline, open_program, pipeline, prepare_database, some_broker, sync_items
+from app.bootstrap import Program, inline, open_program, pipeline, prepare_database, sync_items
 from app.celery_door import Workers, wait_for_run
 from app.domain.road import State
 from app.errors import Misconfigured, OrderSyncError, UsageError
 from app.logs import set_up_logging
 from app.ports.store import Run
+from app.runtime import some_broker
 from app.settings import load_settings
 from app.show import RunProgress, json_text, order_page, orders_table, run_table
 from app.sync import configure
@@ -89,13 +90,17 @@ def _credentials(given: tuple[str, ...]) -> dict[str, str]:
         kind, _, rest = value.partition(":")
         if kind == "env":
             if rest not in os.environ:
-                raise UsageError(f"The credential {name} is to come from the environment variable {rest}, which is not set.")
+                raise UsageError(
+                    f"The credential {name} is to come from the environment variable {rest}, which is not set."
+                )
             found[name] = os.environ[rest]
         elif kind == "file":
             try:
                 found[name] = Path(rest).read_text(encoding="utf-8").strip()
             except OSError as error:
-                raise UsageError(f"The credential {name} cannot be read from {rest} ({error.strerror}).") from None
+                raise UsageError(
+                    f"The credential {name} cannot be read from {rest} ({error.strerror})."
+                ) from None
     return found
 
 
@@ -108,8 +113,12 @@ def migrate() -> None:
 
 @main.command("demo")
 @click.option("--once", is_flag=True, help="End when every order has reached an end; the last line is JSON.")
-@click.option("--orders", default=0, help="So many generated orders besides the recorded ones.", show_default=True)
-@click.option("--latency-ms", default=0, help="What each call to shop and ERP takes in addition.", show_default=True)
+@click.option(
+    "--orders", default=0, help="So many generated orders besides the recorded ones.", show_default=True
+)
+@click.option(
+    "--latency-ms", default=0, help="What each call to shop and ERP takes in addition.", show_default=True
+)
 def run_demo(once: bool, orders: int, latency_ms: int) -> None:
     """A shop, an ERP and everything between them on this machine."""
     sys.exit(demo.run(demo.Wishes(once=once, orders=orders, latency_ms=latency_ms), console=_out))
@@ -153,11 +162,23 @@ def status(as_json: bool) -> None:
 
 
 def _status_table(value: Mapping[str, Any]) -> Table:
-    table = Table("Site", "Platform", "Last run", "Next run", "Orders", "", title=f"{value['pending']} orders pending export")
+    table = Table(
+        "Site",
+        "Platform",
+        "Last run",
+        "Next run",
+        "Orders",
+        "",
+        title=f"{value['pending']} orders pending export",
+    )
     for site in value["sites"]:
-        orders = ", ".join(f"{count} {state}" for state, count in sorted(site["orders"].items())) or "none yet"
+        orders = (
+            ", ".join(f"{count} {state}" for state, count in sorted(site["orders"].items())) or "none yet"
+        )
         note = site["paused"] or ("" if site["active"] else "disabled")
-        table.add_row(site["name"], site["platform"], _time(site["last_run"]), _time(site["next_run"]), orders, note)
+        table.add_row(
+            site["name"], site["platform"], _time(site["last_run"]), _time(site["next_run"]), orders, note
+        )
     return table
 
 
@@ -175,8 +196,20 @@ _system_options: list[Callable[[Any], Any]] = [
     click.option("--platform", required=True, help="woocommerce, business_central, ..."),
     click.option("--url", required=True, help="The system's own address."),
     click.option("--allow-private", is_flag=True, help="The address may be a private or local one."),
-    click.option("--credential", "credentials", multiple=True, metavar="NAME=VALUE", help="Or NAME=env:VARIABLE, NAME=file:PATH."),
-    click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting; see the connector's README."),
+    click.option(
+        "--credential",
+        "credentials",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Or NAME=env:VARIABLE, NAME=file:PATH.",
+    ),
+    click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="A setting; see the connector's README.",
+    ),
 ]
 
 
@@ -190,7 +223,7 @@ def _system(command: Callable[..., Any]) -> Callable[..., Any]:
 @_system
 @click.option("--prefix", required=True, help="Begins every order number: BGM gives BGM-12345.")
 @click.option("--erp", default=None, help="Where its orders go, where there are several ERPs.")
-def site_add(  # noqa: PLR0913 - one parameter for each option
+def site_add(
     name: str,
     platform: str,
     url: str,
@@ -210,7 +243,9 @@ def site_add(  # noqa: PLR0913 - one parameter for each option
         settings=_pairs(settings, "--set"),
     )
     configure.add_site(_program().parts, asked, prefix=prefix, erp=erp)
-    _err.print(f"The site {name} is added. Read it now with: ordersync sync {name}", markup=False, highlight=False)
+    _err.print(
+        f"The site {name} is added. Read it now with: ordersync sync {name}", markup=False, highlight=False
+    )
 
 
 @site.command("list")
@@ -230,7 +265,11 @@ def site_list(as_json: bool) -> None:
         }
         for each in _program().parts.store.sites()
     ]
-    _show(rows, as_json=as_json, table=lambda: _rows(rows, "name", "platform", "url", "prefix", "last_run", "next_run"))
+    _show(
+        rows,
+        as_json=as_json,
+        table=lambda: _rows(rows, "name", "platform", "url", "prefix", "last_run", "next_run"),
+    )
 
 
 @main.group()
@@ -241,8 +280,14 @@ def erp() -> None:
 @erp.command("add")
 @_system
 @click.option("--company", default="", help="The company's id in the ERP.")
-def erp_add(  # noqa: PLR0913 - one parameter for each option
-    name: str, platform: str, url: str, allow_private: bool, credentials: tuple[str, ...], settings: tuple[str, ...], company: str
+def erp_add(
+    name: str,
+    platform: str,
+    url: str,
+    allow_private: bool,
+    credentials: tuple[str, ...],
+    settings: tuple[str, ...],
+    company: str,
 ) -> None:
     """Add an ERP."""
     asked = configure.Asked(
@@ -254,7 +299,11 @@ def erp_add(  # noqa: PLR0913 - one parameter for each option
         settings=_pairs(settings, "--set"),
     )
     configure.add_erp(_program().parts, asked, company=company)
-    _err.print(f"The ERP {name} is added. Read its items now with: ordersync items sync", markup=False, highlight=False)
+    _err.print(
+        f"The ERP {name} is added. Read its items now with: ordersync items sync",
+        markup=False,
+        highlight=False,
+    )
 
 
 @erp.command("list")
@@ -273,7 +322,11 @@ def erp_list(as_json: bool) -> None:
         }
         for each in _program().parts.store.erps()
     ]
-    _show(rows, as_json=as_json, table=lambda: _rows(rows, "name", "platform", "url", "company", "items_last_run"))
+    _show(
+        rows,
+        as_json=as_json,
+        table=lambda: _rows(rows, "name", "platform", "url", "company", "items_last_run"),
+    )
 
 
 def _rows(rows: list[dict[str, Any]], *columns: str) -> Table:
@@ -307,8 +360,18 @@ def items_sync(erp_name: str | None, as_json: bool) -> None:
     """Read the ERP's items that changed since the last time."""
     program = _program()
     result = sync_items(program.parts, erp_id=_erp_id(program, erp_name))
-    value = {"state": result.state, "read": result.read, "new": result.new, "released": result.released, "reason": result.reason}
-    _show(value, as_json=as_json, table=lambda: f"{result.read} items read, {result.new} of them new. {result.reason}".strip())
+    value = {
+        "state": result.state,
+        "read": result.read,
+        "new": result.new,
+        "released": result.released,
+        "reason": result.reason,
+    }
+    _show(
+        value,
+        as_json=as_json,
+        table=f"{result.read} items read, {result.new} of them new. {result.reason}".strip,
+    )
     if result.state in {"failed", "busy"}:
         if as_json:
             sys.exit(1)
@@ -318,7 +381,7 @@ def items_sync(erp_name: str | None, as_json: bool) -> None:
 @items.command("import")
 @click.argument("file", type=click.File(encoding="utf-8-sig"))
 @_erp_option
-def items_import(file: Any, erp_name: str | None) -> None:
+def items_import(file: TextIO, erp_name: str | None) -> None:
     """Items from a CSV file: sku, name, status (allowed or not_allowed)."""
     program = _program()
     new = import_items(program.parts, erp_id=_erp_id(program, erp_name), lines=file)
@@ -332,7 +395,7 @@ def kits() -> None:
 
 @kits.command("import")
 @click.argument("file", type=click.File(encoding="utf-8-sig"))
-def kits_import(file: Any) -> None:
+def kits_import(file: TextIO) -> None:
     """Kits from a CSV file: parent_sku, component_sku, quantity. A parent in the file is replaced as a whole."""
     count = import_kits(_program().parts, lines=file)
     _err.print(f"{count} kits imported.")
@@ -344,26 +407,35 @@ def kits_list(as_json: bool) -> None:
     """Every kit with its components."""
     found = _program().parts.store.kits()
     rows = [
-        {"parent_sku": parent, "component_sku": each.sku, "quantity": each.quantity} for parent, parts in found.items() for each in parts
+        {"parent_sku": parent, "component_sku": each.sku, "quantity": each.quantity}
+        for parent, parts in found.items()
+        for each in parts
     ]
     _show(rows, as_json=as_json, table=lambda: _rows(rows, "parent_sku", "component_sku", "quantity"))
 
 
 @main.command()
 @click.argument("name", metavar="SITE")
-@click.option("--inline", "in_process", is_flag=True, help="Run it in this process, without broker and worker.")
+@click.option(
+    "--inline", "in_process", is_flag=True, help="Run it in this process, without broker and worker."
+)
 @click.option("--timeout", "patience", default=600.0, show_default=True, help="Seconds to wait for the end.")
 @json_option
 def sync(name: str, in_process: bool, patience: float, as_json: bool) -> None:
     """Read one site now and take its orders all the way to the ERP."""
-    with _inline_run(name, patience) if in_process else _celery_run(name, patience) as (program, run, settled):
+    with (
+        _inline_run(name, patience) if in_process else _celery_run(name, patience) as (program, run, settled)
+    ):
         report = run_report(program.parts, run, site=name, settled=settled)
     if as_json:
         click.echo(json_text(report))
     else:
         _out.print(run_table(report))
     if not settled:
-        _err.print(f"Some orders are still in motion after {patience:g} seconds; they go on by themselves.", markup=False)
+        _err.print(
+            f"Some orders are still in motion after {patience:g} seconds; they go on by themselves.",
+            markup=False,
+        )
     if not settled or run.state in {"failed", "busy"}:
         sys.exit(1)
 
@@ -384,13 +456,15 @@ def _inline_run(name: str, patience: float) -> Iterator[tuple[Program, Run, bool
 def _celery_run(name: str, patience: float) -> Iterator[tuple[Program, Run, bool]]:
     settings = load_settings()
     with some_broker(settings) as url:
-        program = open_program(settings, broker_url=url)
+        program = open_program(settings, url=url)
         found = site_named(program.parts, name)
         workers = Workers(settings, url=url)
         with workers.some() as own, RunProgress(_err) as progress:
             run_id = program.parts.store.open_run(kind="orders", site_id=found.id)
             workers.send("fetch", site_id=found.id, run_id=run_id)
-            run, settled = wait_for_run(program, workers, run_id, patience=patience, progress=progress, own_beat=own)
+            run, settled = wait_for_run(
+                program, workers, run_id, patience=patience, progress=progress, own_beat=own
+            )
         yield program, run, settled
 
 
@@ -401,12 +475,16 @@ def order() -> None:
 
 @order.command("list")
 @click.option("--site", "site_name", default=None, help="Of this site only.")
-@click.option("--state", type=click.Choice([each.value for each in State]), default=None, help="In this state only.")
+@click.option(
+    "--state", type=click.Choice([each.value for each in State]), default=None, help="In this state only."
+)
 @click.option("--limit", default=100, show_default=True, help="At most so many, the newest first.")
 @json_option
 def order_list(site_name: str | None, state: str | None, limit: int, as_json: bool) -> None:
     """The latest orders."""
-    found = orders_of(_program().parts, site=site_name, state=None if state is None else State(state), limit=limit)
+    found = orders_of(
+        _program().parts, site=site_name, state=None if state is None else State(state), limit=limit
+    )
     rows = [
         {
             "order": each.order_number,
@@ -438,8 +516,5 @@ def order_show(number: str, as_json: bool) -> None:
         click.echo(json_text(details))
         return
 
-
     for part in order_page(details):
         _out.print(part)
-
-

@@ -7,8 +7,15 @@ from decimal import Decimal
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.console import Console, Group, RenderableType
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -16,7 +23,14 @@ from app.domain.order import LineType
 from app.domain.road import State
 from app.ports.store import OrderSummary
 
-_COLOURS = {"done": "green", "held": "yellow", "rejected": "red", "skipped": "cyan", "closed": "cyan", "active": "white"}
+_COLOURS = {
+    "done": "green",
+    "held": "yellow",
+    "rejected": "red",
+    "skipped": "cyan",
+    "closed": "cyan",
+    "active": "white",
+}
 _HIDDEN = ("lease_token", "lease_until", "fence", "document", "content_hash")
 
 
@@ -52,7 +66,9 @@ class RunProgress:
         self._progress.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._progress.stop()
 
     def __call__(self, counts: Mapping[str, int]) -> None:
@@ -66,28 +82,28 @@ class RunProgress:
 def run_table(report: Mapping[str, Any]) -> RenderableType:
     """A run's counts and what did not go through."""
     table = Table(title=f"{report['site']}: {report['state']} in {report['seconds']} s", title_justify="left")
-    for name in ("fetched", "written", "acknowledged", "exported", "held", "rejected", "skipped", "closed"):
-        table.add_column(name, justify="right")
-    table.add_row(*(str(report[name.header]) for name in table.columns))
+    names = ("fetched", "written", "acknowledged", "exported", "held", "rejected", "skipped", "closed")
+    for name in names:
+        table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
+    table.add_row(*(str(report[name]) for name in names))
     parts: list[RenderableType] = [table]
     if report["reason"]:
         parts.append(Text(report["reason"], style="yellow"))
     if report["orders"]:
         parts.append(problems_table(report["orders"]))
-    return _stack(parts)
-
-
-def _stack(parts: Sequence[RenderableType]) -> RenderableType:
-    from rich.console import Group  # noqa: PLC0415 - needed here only
-
     return Group(*parts)
 
 
 def problems_table(orders: Sequence[Mapping[str, str]]) -> Table:
     """Orders that were held, rejected, skipped or closed, with the reason."""
     table = Table("Order", "State", "Reason", title="Not exported", title_justify="left")
-    ranks = {state.value: rank for rank, state in enumerate((State.HELD, State.REJECTED, State.SKIPPED, State.CLOSED))}
-    for each in sorted(orders, key=lambda one: (ranks[one["state"]], len(one["platform_order_id"]), one["platform_order_id"])):
+    ranks = {
+        state.value: rank
+        for rank, state in enumerate((State.HELD, State.REJECTED, State.SKIPPED, State.CLOSED))
+    }
+    for each in sorted(
+        orders, key=lambda one: (ranks[one["state"]], len(one["platform_order_id"]), one["platform_order_id"])
+    ):
         table.add_row(each["order"], Text(each["state"], style=_COLOURS[each["state"]]), Text(each["reason"]))
     return table
 
@@ -107,10 +123,28 @@ def order_page(details: Mapping[str, Any]) -> Iterator[RenderableType]:
     """One order from top to bottom."""
     thread = details["thread"]
     head = Table(show_header=False, box=None)
-    for name in ("order_number", "site", "platform_order_id", "state", "stage", "reason", "version", "next_at"):
+    for name in (
+        "order_number",
+        "site",
+        "platform_order_id",
+        "state",
+        "stage",
+        "reason",
+        "version",
+        "next_at",
+    ):
         if thread[name] not in {None, ""}:
             head.add_row(name.replace("_", " "), Text(str(thread[name])))
-    for name in ("order_date", "total", "currency", "payment_method", "trans_id", "erp_document_number", "erp_customer_number", "imported"):
+    for name in (
+        "order_date",
+        "total",
+        "currency",
+        "payment_method",
+        "trans_id",
+        "erp_document_number",
+        "erp_customer_number",
+        "imported",
+    ):
         if details["order"] is not None and details["order"][name] not in {None, ""}:
             head.add_row(name.replace("_", " "), Text(str(details["order"][name])))
     yield head
@@ -118,10 +152,15 @@ def order_page(details: Mapping[str, Any]) -> Iterator[RenderableType]:
         yield _lines(details["lines"])
     for each in details["errors"]:
         state = "resolved" if each["resolved_at"] else "open"
-        yield Text(f"{state} error at {each['stage']} ({each['kind']}): {each['reason']}", style="red" if state == "open" else "dim")
+        yield Text(
+            f"{state} error at {each['stage']} ({each['kind']}): {each['reason']}",
+            style="red" if state == "open" else "dim",
+        )
     events = Table("When (UTC)", "Stage", "Event", "Detail")
     for each in details["events"]:
-        detail = ", ".join(f"{name}: {value}" for name, value in each["detail"].items() if value not in {"", None})
+        detail = ", ".join(
+            f"{name}: {value}" for name, value in each["detail"].items() if value not in {"", None}
+        )
         events.add_row(each["at"].strftime("%Y-%m-%d %H:%M:%S"), each["stage"], each["event"], Text(detail))
     yield events
 
@@ -130,7 +169,12 @@ def _lines(lines: Sequence[Mapping[str, Any]]) -> Table:
     table = Table("#", "Type", "SKU", "Name", "Quantity", "Amount", "Credit", "Nominal")
     for each in lines:
         kind = LineType(each["line_type"]).name.lower().replace("_", " ")
-        numbers = (f"{each['quantity']:f}".rstrip("0").rstrip("."), *(f"{each[name]:.2f}" for name in ("amount", "credit", "nominal")))
+        numbers = (
+            f"{each['quantity']:f}".rstrip("0").rstrip("."),
+            *(f"{each[name]:.2f}" for name in ("amount", "credit", "nominal")),
+        )
         indent = "  " if each["parent"] else ""
-        table.add_row(str(each["position"]), kind, Text(indent + (each["sku"] or "")), Text(each["name"]), *numbers)
+        table.add_row(
+            str(each["position"]), kind, Text(indent + (each["sku"] or "")), Text(each["name"]), *numbers
+        )
     return table

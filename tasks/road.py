@@ -30,13 +30,12 @@ def _step(task: Task, link: Link, batch_id: int) -> None:
     result = inline.STEPS[link](program_of_process().parts, batch_id=batch_id)
     for restarted in result.restarted:
         ring(Bell(batch_id=restarted, link=Stage.NORMALIZE))
-    if result.waiting_batch is None or result.retry_in is None:
-        return
-    if holds_up(link) and not result.passed and result.waiting_batch == batch_id:
-        # Nothing went on, so the links behind wait with this one.
-        raise task.retry(countdown=result.retry_in)
-    # The chain goes on with the others; those that wait get the rest of the road as a chain of their own.
-    ring(Bell(batch_id=result.waiting_batch, link=link), countdown=result.retry_in)
+    for waiting, seconds in result.waiting:
+        if holds_up(link) and not result.passed and waiting == batch_id:
+            # Nothing went on, so the links behind wait with this one.
+            raise task.retry(countdown=seconds)
+        # The chain goes on with the others; those that wait get the rest of the road as a chain of their own.
+        ring(Bell(batch_id=waiting, link=link), countdown=seconds)
 
 
 @shared_task(name="ordersync.normalize", bind=True, max_retries=None)

@@ -19,10 +19,10 @@ def tick(**_from_a_newer_sender: Any) -> None:
 
 
 @shared_task(name="ordersync.sweep")
-def sweep_due(*, rung_before: float | None = None, **_from_a_newer_sender: Any) -> None:
+def sweep_due(**_from_a_newer_sender: Any) -> None:
     """Ring what is due and was not rung lately."""
-    quiet = {} if rung_before is None else {"rung_before": rung_before}
-    sweep(program_of_process().parts, ring=ring, **quiet)
+    program = program_of_process()
+    sweep(program.parts, ring=ring, interval=program.settings.sweep_seconds)
 
 
 @shared_task(name="ordersync.sync_items")

@@ -1,6 +1,6 @@
 """The Celery application of this process's settings: `celery -A workers.app worker`, `... beat`, `... flower`."""
 
-from app.bootstrap import broker_url
+from app.runtime import broker_url
 from app.settings import load_settings
 from workers.application import make_app
 

@@ -1,9 +1,12 @@
 """Engines: one for each process, opened so that a write transaction on SQLite takes its lock at the start."""
 
+import json
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
+
+from app.db.types import storable
 
 
 def open_engine(url: str, *, busy_seconds: float = 30.0) -> Engine:
@@ -14,14 +17,19 @@ def open_engine(url: str, *, busy_seconds: float = 30.0) -> Engine:
     """
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        arguments: dict[str, Any] = {}
+        arguments: dict[str, Any] = {"json_serializer": _as_json}
         if parsed.get_backend_name() in {"mysql", "mariadb"}:
             arguments["isolation_level"] = "READ COMMITTED"
         return create_engine(parsed, pool_pre_ping=True, pool_size=5, **arguments)
-    engine = create_engine(parsed, connect_args={"timeout": busy_seconds})
+    engine = create_engine(parsed, connect_args={"timeout": busy_seconds}, json_serializer=_as_json)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_immediate)
     return engine
+
+
+def _as_json(value: Any) -> str:
+    """JSON text without lone surrogates, which MariaDB takes for no JSON; escaped they would still be there."""
+    return storable(json.dumps(value, ensure_ascii=False))
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from app.db.types import Exact, LongText, UtcTime
+from app.db.types import Exact, Flag, LongText, UtcTime
 
 metadata = MetaData(
     naming_convention={
@@ -54,7 +54,7 @@ erps = _table(
     Column("allow_private", Boolean, nullable=False),
     Column("settings", JSON, nullable=False),
     Column("credentials", LongText, nullable=False),
-    Column("is_active", Boolean, nullable=False, default=True),
+    Column("is_active", Flag, nullable=False, default=True),
     Column("paused_until", UtcTime),
     Column("paused_reason", String(1000)),
     Column("items_cursor", UtcTime),
@@ -76,8 +76,8 @@ sites = _table(
     Column("allow_private", Boolean, nullable=False),
     Column("settings", JSON, nullable=False),
     Column("credentials", LongText, nullable=False),
-    Column("is_active", Boolean, nullable=False, default=True),
-    Column("orders_sync", Boolean, nullable=False, default=True),
+    Column("is_active", Flag, nullable=False, default=True),
+    Column("orders_sync", Flag, nullable=False, default=True),
     Column("order_last_run", UtcTime),
     Column("order_next_run", UtcTime, nullable=False),
     Column("cursor_modified", UtcTime),

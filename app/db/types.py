@@ -4,11 +4,29 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, Numeric, String, Text
+from sqlalchemy import DateTime, Dialect, Numeric, SmallInteger, String, Text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 LongText = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+
+
+def storable(value: str) -> str:
+    """Text that every database takes: no NUL (PostgreSQL refuses it), no lone surrogates (they have no UTF-8)."""
+    return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+
+
+class Flag(TypeDecorator[bool]):
+    """Yes or no as 1 or 0 on every database: operators ask for `= 1`, which PostgreSQL refuses for its own booleans."""
+
+    impl = SmallInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: bool | None, dialect: Dialect) -> int | None:  # noqa: FBT001 - SQLAlchemy's signature
+        return None if value is None else int(value)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> bool | None:
+        return None if value is None else bool(value)
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -42,6 +60,11 @@ class Exact(TypeDecorator[Decimal]):
     def __init__(self, precision: int = 19, scale: int = 4) -> None:
         super().__init__(precision, scale)
         self._scale = Decimal(1).scaleb(-scale)
+        self._limit = Decimal(1).scaleb(precision - scale)
+
+    def holds(self, value: Decimal) -> bool:
+        """Whether the column can keep this value as it is."""
+        return abs(value) < self._limit and value.quantize(self._scale) == value
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         if dialect.name == "sqlite":
@@ -51,8 +74,8 @@ class Exact(TypeDecorator[Decimal]):
     def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
         if value is None:
             return None
-        if value.quantize(self._scale) != value:
-            raise ValueError(f"{value} has more decimals than its column")
+        if not self.holds(value):
+            raise ValueError(f"{value} has more digits than its column")
         return str(value) if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:

@@ -25,7 +25,7 @@ def _plain(value: Any) -> Any:
 
 
 def dump(order: Order) -> dict[str, Any]:
-    """The order as plain JSON values. `load(dump(order)) == order`."""
+    """The order as plain JSON values. `load(dump(order)) == order`, where its meta holds no decimals."""
     plain: dict[str, Any] = _plain(asdict(order))
     return plain
 

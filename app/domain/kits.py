@@ -11,6 +11,13 @@ MAX_COMPONENTS = 2_000
 """More component lines than this for one order line is a broken definition, not a kit."""
 
 
+MAX_DEPTH = 50
+"""Kits nested deeper than this are a broken definition as well."""
+
+MAX_DECIMALS = 5
+"""Decimals of a quantity that database and ERP take."""
+
+
 @dataclass(frozen=True, slots=True)
 class Component:
     """`quantity` of `sku` (upper case) go into one parent."""
@@ -44,10 +51,14 @@ def leaves(sku: str, *, kits: Kits, quantity: Decimal = Decimal(1)) -> tuple[Com
 
 def _walk(sku: str, quantity: Decimal, kits: Kits, path: tuple[str, ...], found: list[Component]) -> None:
     here = (*path, sku)
+    if len(here) > MAX_DEPTH:
+        raise KitError(f"The kit {path[0]} is nested more than {MAX_DEPTH} deep.", here)
     if sku in path:
         raise KitError(f"The kit definition is circular: {' > '.join(here)}.", here)
     if sku not in kits:
         if path:
+            if quantity != round(quantity, MAX_DECIMALS):
+                raise KitError(f"{' > '.join(here)} comes to {quantity}, which has too many decimals.", here)
             found.append(Component(sku=sku, quantity=quantity))
             if len(found) > MAX_COMPONENTS:
                 raise KitError(f"The kit {path[0]} has more than {MAX_COMPONENTS} components.", here)
@@ -62,13 +73,19 @@ def _walk(sku: str, quantity: Decimal, kits: Kits, path: tuple[str, ...], found:
 
 def path_to(sku: str, *, kits: Kits, component: str) -> tuple[str, ...]:
     """The first path from the kit `sku` down to `component`, both ends included; empty where there is none."""
-    key, wanted = sku_key(sku), sku_key(component)
-    for child in kits.get(key, ()):
+    return _path(sku_key(sku), sku_key(component), kits, ())
+
+
+def _path(sku: str, wanted: str, kits: Kits, above: tuple[str, ...]) -> tuple[str, ...]:
+    here = (*above, sku)
+    if sku in above or len(here) > MAX_DEPTH:
+        return ()
+    for child in kits.get(sku, ()):
         if child.sku == wanted:
-            return (key, wanted)
-        below = path_to(child.sku, kits=kits, component=wanted)
+            return (*here, wanted)
+        below = _path(child.sku, wanted, kits, here)
         if below:
-            return (key, *below)
+            return below
     return ()
 
 

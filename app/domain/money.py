@@ -1,7 +1,7 @@
 """Money: exact decimal amounts of one currency, and the only function that divides them."""
 
 from collections.abc import Sequence
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 
 from app.domain.codes import CURRENCY_EXPONENTS
 
@@ -54,10 +54,12 @@ def allocate(total: Decimal, *, weights: Sequence[Decimal], unit: Decimal) -> tu
     """
     if total < ZERO or any(weight < ZERO for weight in weights):
         raise ValueError("only amounts that are not negative can be allocated")
-    units = total / unit
+    with localcontext() as context:
+        context.prec = _DIGITS
+        units = total / unit
+        whole = sum(weights, ZERO)
     if units != units.to_integral_value():
         raise ValueError(f"{total} is not a multiple of {unit}")
-    whole = sum(weights, ZERO)
     if not whole:
         if total:
             raise ValueError("nothing to allocate the total to")
@@ -76,5 +78,6 @@ def allocate(total: Decimal, *, weights: Sequence[Decimal], unit: Decimal) -> tu
     return tuple(unit * share for share in floors)
 
 
+_DIGITS = 80
 _SCALE = 9
 """Decimals of a weight that `allocate` keeps exactly; amounts have at most four."""

@@ -57,7 +57,7 @@ def following(position: Position, *, last_modified_at: datetime | None, more: bo
         return Position(since=last_modified_at) if beyond else replace(position, page=2)
     if more and not beyond:
         return replace(position, page=position.page + 1)
-    return replace(position, page=position.page - 1, back=True, resume=last_modified_at if more else None)
+    return replace(position, page=position.page - 1, back=True, resume=last_modified_at if beyond else None)
 
 
 def cursors(
@@ -65,13 +65,17 @@ def cursors(
     *,
     rows: Sequence[tuple[datetime | None, str]],
     position: Position,
-    answered_at: datetime | None,
+    answered_at: datetime,
     overlap: timedelta,
 ) -> dict[int, Cursor | None]:
-    """The cursor after each number of stored rows of a page, from none to all. `rows` are (modified, platform order id)."""
+    """The cursor after each number of stored rows of a page, from none to all. `rows` are (modified, platform order id).
+
+    `answered_at` is the Date of the run's first answer: what was modified after it may lie on a page already read.
+    """
     found = {0: cursor}
+    waits = position.holds_cursor and position.since is None
     for count, (modified_at, platform_order_id) in enumerate(rows, start=1):
-        if modified_at is not None:
+        if modified_at is not None and not waits:
             limit = position.since if position.holds_cursor and position.since is not None else modified_at
             last = Cursor(modified_at=min(modified_at, limit), platform_order_id=platform_order_id)
             cursor = advanced(cursor, last=last, answered_at=answered_at, overlap=overlap)
@@ -80,14 +84,14 @@ def cursors(
 
 
 def advanced(
-    cursor: Cursor | None, *, last: Cursor, answered_at: datetime | None, overlap: timedelta
+    cursor: Cursor | None, *, last: Cursor, answered_at: datetime, overlap: timedelta
 ) -> Cursor | None:
     """The cursor after `last` was stored: never backwards, never beyond the answer's own `Date` minus the overlap.
 
     A platform clock that runs ahead stamps orders with times to come; a cursor pinned there would step over what is
     modified until then.
     """
-    if answered_at is not None and last.modified_at > answered_at - overlap:
+    if last.modified_at > answered_at - overlap:
         last = Cursor(modified_at=answered_at - overlap, platform_order_id="")
     if cursor is not None and last.modified_at <= cursor.modified_at:
         return cursor

@@ -43,7 +43,8 @@ def closed_until(
     end: datetime | None = None
     moment = now
     moved = True
-    while moved:
+    # Windows that cover the whole week never end; a week ahead is answer enough, and it is asked again then.
+    while moved and moment - now < WEEK:
         moved = False
         for window in windows:
             begin, over = window.current_or_next(moment)

@@ -19,7 +19,9 @@ class Seen:
     platform's string cannot be read (such an order is stored all the same, and rejected by name at normalize).
     `content_hash` leaves out modified dates, our own mark, meta ids and the order of meta, so that an echo of our own
     write has the hash of what it echoes. `gross` is the total before any discount, credit or gift card, None where it
-    cannot be told. `eligible`: the platform's status is one the site reads. `marked`: it carries our export mark.
+    cannot be told. `eligible`: the platform's status is one the site reads, or the one that our own
+    acknowledgement gave it. `marked`: it carries our export mark. `number`: the platform's order number, without our prefix,
+    empty where it cannot be told.
     """
 
     platform_order_id: str
@@ -32,6 +34,7 @@ class Seen:
     gross: Decimal | None
     eligible: bool
     marked: bool
+    number: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,10 +92,11 @@ class NewErp:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """One order of a page, with why it is skipped if it is new, or None."""
+    """One order of a page, with its number as we write it, and why it is skipped if it is new, or None."""
 
     seen: Seen
     skip: str | None = None
+    order_number: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,6 +384,10 @@ class Store(Protocol):
     ) -> Settled: ...
     def new_versions(self, site_id: int, seen: Iterable[Seen], *, read_at: datetime) -> Restarted:
         """Store what was read again and differs; such orders restart."""
+        ...
+
+    def customer_numbers(self, erp_id: int, emails: Sequence[str]) -> Mapping[str, str]:
+        """The confirmed customer numbers of these e-mail addresses (lower case); what is not known is left out."""
         ...
 
     def customer_link(self, erp_id: int, email: str, *, intend: bool) -> CustomerLink | None:

@@ -3,6 +3,7 @@
 Everything started here ends with us, whether we stop it, leave by an exception or are killed.
 """
 
+from app.runtime.broker import broker_url, some_broker
 from app.runtime.embedded import (
     EmbeddedBroker,
     broker_for,
@@ -18,9 +19,11 @@ __all__ = [
     "ExclusiveLock",
     "ProcessGroup",
     "broker_for",
+    "broker_url",
     "exclusive_lock",
     "find_running_broker",
     "free_port",
     "remove_broker_note",
+    "some_broker",
     "write_broker_note",
 ]

@@ -6,8 +6,9 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -29,6 +30,7 @@ class _Child:
     process: "subprocess.Popen[bytes]"
     log_path: Path
     grace: float
+    again: Callable[[], int]
 
 
 class ProcessGroup:
@@ -79,9 +81,16 @@ class ProcessGroup:
                 output=log,
                 environment={**os.environ, **(environment or {})},
             )
-        self._children[name] = _Child(process, log_path, self._grace if grace is None else grace)
+        again = partial(self.start, name, command, environment=environment, cwd=cwd, grace=grace)
+        self._children[name] = _Child(process, log_path, self._grace if grace is None else grace, again)
         self._guardian.watch(process.pid)
         return process.pid
+
+    def restart(self, name: str) -> int:
+        """Start a child again as it was started, ending it and what it left behind first; its new process id."""
+        again = self._child(name).again
+        self.stop_one(name)
+        return again()
 
     def pid(self, name: str) -> int:
         """The process id of a child that was started."""

@@ -27,10 +27,7 @@ class Customers:
     def look_up(self, orders: Sequence[Order]) -> None:
         """Ask once for all of them: our links first, the ERP for the rest. Raises what the ERP's read raises."""
         emails = list(dict.fromkeys(_email(order) for order in orders if _email(order)))
-        for email in emails:
-            link = self._parts.store.customer_link(self._row.id, email, intend=False)
-            if link is not None and link.number:
-                self._numbers[email] = link.number
+        self._numbers |= self._parts.store.customer_numbers(self._row.id, emails)
         unknown = [email for email in emails if email not in self._numbers]
         self._found = self._erp.find_customers(unknown) if unknown else {}
 

@@ -3,28 +3,29 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 
-from app.domain.order import LineType, sku_key
 from app.domain.road import Owed, StepState
-from app.errors import Misconfigured, OrderSyncError, Reject, Unknown
-from app.ports.erp import Draft, Erp, ErpDocument
-from app.ports.store import Closed, ErpRow, Failed, OwedStep, Site, StepDone, StepOutcome, Waiting
+from app.errors import Misconfigured, OrderSyncError, Unknown
+from app.ports.erp import Draft, Erp, ErpDocument, ErpItem
+from app.ports.store import Closed, ErpRow, OwedStep, Site, StepOutcome, Waiting
 from app.sync import standing
 from app.sync.customers import Customers
 from app.sync.options import ErpOptions, erp_options
+from app.sync.outcomes import answered, kit_parents, looked_up
 from app.sync.owed import failure, failures, gate, in_time, pause_channel
 from app.sync.parts import Parts, erp_of, site_with_id
-from app.sync.policy import next_look, pause_until
+from app.sync.policy import pause_until
 from app.sync.steps import StepResult, report, step_result
 
 log = structlog.get_logger("ordersync.road")
 
 _AT_ONCE = 50
+_FIRST_SLICE = 10
+_EASY_SECONDS = 5.0
 _STILL_FRESH = timedelta(seconds=30)
-_DOUBT = "Its outcome in the ERP is being verified: the last attempt got no answer."
 
 
 def export(parts: Parts, *, batch_id: int) -> StepResult:
@@ -35,14 +36,7 @@ def export(parts: Parts, *, batch_id: int) -> StepResult:
         result = _some(parts, batch_id=batch_id)
         if result is None:
             break
-        total = StepResult(
-            passed=total.passed + result.passed,
-            waiting_batch=result.waiting_batch or total.waiting_batch,
-            retry_in=min(
-                (each for each in (total.retry_in, result.retry_in) if each is not None), default=None
-            ),
-            restarted=(*total.restarted, *result.restarted),
-        )
+        total = total.and_then(result)
     return total
 
 
@@ -86,8 +80,7 @@ class _Export:
             return
         left = {step.step_id: step for step in wanted}
         try:
-            row = erp_of(self.parts, self.site)
-            self._deliver(row, wanted, left)
+            self._deliver(erp_of(self.parts, self.site), wanted, left)
         except OrderSyncError as error:
             # Raised only by what reads: nothing was sent for those that are left, and what was in doubt stays so.
             log.warning(
@@ -133,27 +126,57 @@ class _Export:
         return [*sent, *fresh, *found.wanted]
 
     def _deliver(self, row: ErpRow, owed: Sequence[OwedStep], left: dict[int, OwedStep]) -> None:
+        """Look, and then write what is not there. A step leaves `left` when its outcome stands."""
         erp = self.parts.peers.erp(row)
         options = erp_options(row.settings)
         documents = erp.find_documents([step.external_number for step in owed])
         customers = Customers(self.parts, erp, row, options)
         customers.look_up([step.order for step in owed])
-        to_send: list[tuple[OwedStep, str]] = []
+        absent = []
         for step in owed:
-            found = documents[step.external_number]
-            outcome = (
-                self._looked_up(step, found, customers, options) if found else self._in_doubt(step, options)
-            )
+            outcome = looked_up(self.parts, step, documents[step.external_number], customers, options)
             if outcome is None:
+                absent.append(step)
+            else:
+                self._settle(outcome, step, left)
+        self._send(erp, options, customers, absent, left)
+
+    def _settle(self, outcome: StepOutcome, step: OwedStep, left: dict[int, OwedStep]) -> None:
+        self.outcomes.append(outcome)
+        del left[step.step_id]
+
+    def _send(
+        self,
+        erp: Erp,
+        options: ErpOptions,
+        customers: Customers,
+        absent: Sequence[OwedStep],
+        left: dict[int, OwedStep],
+    ) -> None:
+        """Write in slices, each with its own intent, for as long as a call that begins now ends before the lease does."""
+        kits = list(dict.fromkeys(sku for step in absent for sku in kit_parents(step)))
+        items = erp.find_items(kits) if kits else {}
+        waiting = list(absent)
+        ready: list[tuple[OwedStep, Draft]] = []
+        size = _FIRST_SLICE
+        while (waiting or ready) and in_time(self.parts, self.started, kind=Owed.EXPORT):
+            if waiting and len(ready) < size:
+                step = waiting.pop(0)
                 number = self._customer(step, customers)
                 if isinstance(number, str):
-                    to_send.append((step, number))
-                    continue
-                outcome = number
-            self.outcomes.append(outcome)
-            del left[step.step_id]
-        if to_send:
-            self._send(erp, options, to_send, left)
+                    ready.append((step, _draft(step, number, items)))
+                else:
+                    self._settle(number, step, left)
+                continue
+            begun = self.parts.ticks()
+            self._write(erp, options, ready, left)
+            ready = []
+            spent = self.parts.ticks() - begun
+            size = min(_AT_ONCE, size * 2) if spent < _EASY_SECONDS else max(1, size // 2)
+        # No time for the rest under this lease: they are due again at once, and nothing was sent for them.
+        now = self.parts.store.now()
+        for step in [*waiting, *(each for each, _ in ready)]:
+            self._settle(Waiting(id=step.step_id, reason="", next_at=now), step, left)
 
     def _customer(self, step: OwedStep, customers: Customers) -> str | StepOutcome:
         """The customer's number, or the outcome of a step that cannot have one now."""
@@ -162,66 +185,31 @@ class _Export:
             return customers.number(step.order)
         except Unknown as error:
             return Waiting(id=step.step_id, reason=error.reason, next_at=customers.next_look(now))
-        except Misconfigured as error:
-            self._pause_erp(error)
-            return failure(self.parts, step, error, now=now)
         except OrderSyncError as error:
+            if isinstance(error, Misconfigured):
+                self._pause_erp(error)
             return failure(self.parts, step, error, now=now)
 
-    def _looked_up(
-        self, step: OwedStep, found: Sequence[ErpDocument], customers: Customers, options: ErpOptions
-    ) -> StepOutcome:
-        """The outcome where the ERP already has documents with the order's number."""
-        if len(found) > 1:
-            numbers = ", ".join(each.number for each in found)
-            reason = f"The ERP has {len(found)} documents with the number {step.external_number} ({numbers}); none may be taken without a person."
-            return Failed(id=step.step_id, reason=reason, kind="duplicate", order=step.order)
-        document = found[0]
-        if not customers.may_be(step.order, document.customer_number) or not _totals_agree(
-            step, document, options
-        ):
-            reason = (
-                f"The ERP already has the document {document.number} with the number {step.external_number}, but its customer "
-                f"({document.customer_number}) or total ({document.total}) is not this order's ({step.order.total} {step.order.currency})."
-            )
-            if step.state is StepState.OWED:
-                return Failed(id=step.step_id, reason=reason, kind="duplicate", order=step.order)
-            return Failed(id=step.step_id, reason=reason, kind="totals", order=step.order, document=document)
-        return StepDone(step_id=step.step_id, document=document, detail={"found": True})
-
-    def _in_doubt(self, step: OwedStep, options: ErpOptions) -> StepOutcome | None:
-        """Keep what may still be committed waiting; None where it may be sent (again)."""
-        now = self.parts.store.now()
-        if step.state is StepState.OWED or step.intent_at is None or now >= step.intent_at + options.late:
-            return None
-        return self._doubtful(step, step.intent_at, options, now)
-
-    def _doubtful(self, step: OwedStep, intent_at: datetime, options: ErpOptions, now: datetime) -> Waiting:
-        at = next_look(intent_at=intent_at, now=now, late=options.late)
-        return Waiting(id=step.step_id, reason=_DOUBT, next_at=at, state=StepState.IN_DOUBT)
-
-    def _send(
-        self, erp: Erp, options: ErpOptions, to_send: list[tuple[OwedStep, str]], left: dict[int, OwedStep]
+    def _write(
+        self,
+        erp: Erp,
+        options: ErpOptions,
+        ready: Sequence[tuple[OwedStep, Draft]],
+        left: dict[int, OwedStep],
     ) -> None:
-        kits = [sku for step, _ in to_send for sku in _kit_parents(step)]
-        items = erp.find_items(list(dict.fromkeys(kits))) if kits else {}
-        if not in_time(self.parts, self.started, kind=Owed.EXPORT):
-            return  # Too late to begin a write under this lease; it ends by itself and the rows are rung again.
-        ours = set(self.parts.store.intend([step.step_id for step, _ in to_send], token=self.token))
-        sending = [(step, number) for step, number in to_send if step.step_id in ours]
+        ours = set(self.parts.store.intend([step.step_id for step, _ in ready], token=self.token))
+        sending = [(step, draft) for step, draft in ready if step.step_id in ours]
         intent_at = self.parts.store.now()
-        drafts = [
-            Draft(external_number=step.external_number, customer_number=number, order=step.order, items=items)
-            for step, number in sending
-        ]
-        answers = self._answers(erp, drafts)
+        answers = self._answers(erp, [draft for _, draft in sending])
         now = self.parts.store.now()
         for step, _ in sending:
-            self.outcomes.append(
-                self._answered(step, answers[step.external_number], options, intent_at=intent_at, now=now)
+            answer = answers[step.external_number]
+            self._settle(
+                answered(self.parts, step, answer, options, intent_at=intent_at, now=now), step, left
             )
-        for step, _ in to_send:
-            del left[step.step_id]
+        for step, _ in ready:
+            # Those that are no longer ours have been taken over, or run again with a new version.
+            left.pop(step.step_id, None)
 
     def _answers(self, erp: Erp, drafts: Sequence[Draft]) -> Mapping[str, ErpDocument | OrderSyncError]:
         if not drafts:
@@ -229,44 +217,12 @@ class _Export:
         try:
             return erp.create_documents(drafts)
         except Misconfigured as error:
+            # Raised only before anything was sent.
             self._pause_erp(error)
             return {draft.external_number: error for draft in drafts}
 
-    def _answered(
-        self,
-        step: OwedStep,
-        answer: ErpDocument | OrderSyncError,
-        options: ErpOptions,
-        *,
-        intent_at: datetime,
-        now: datetime,
-    ) -> StepOutcome:
-        match answer:
-            case ErpDocument():
-                if _totals_agree(step, answer, options):
-                    return StepDone(step_id=step.step_id, document=answer)
-                reason = (
-                    f"The ERP's document {answer.number} comes to {answer.total}, the order to {step.order.total} {step.order.currency}; "
-                    "the document is kept and will not be sent again."
-                )
-                return Failed(
-                    id=step.step_id, reason=reason, kind="totals", order=step.order, document=answer
-                )
-            case Unknown():
-                log.warning("outcome_unknown", order=step.external_number, reason=answer.reason)
-                return self._doubtful(step, intent_at, options, now)
-            case Reject():
-                return failure(self.parts, step, answer, now=now)
-            case _:
-                # Certainly not tried: as if it had never been meant.
-                return failure(self.parts, step, answer, now=now, state=StepState.OWED)
 
-
-def _kit_parents(step: OwedStep) -> list[str]:
-    parents = {line.parent for line in step.order.of_type(LineType.COMPONENT)}
-    return [sku_key(line.sku) for line in step.order.lines if line.position in parents and line.sku]
-
-
-def _totals_agree(step: OwedStep, document: ErpDocument, options: ErpOptions) -> bool:
-    same_currency = document.currency in {"", step.order.currency}
-    return same_currency and abs(document.total - step.order.total) <= options.total_tolerance
+def _draft(step: OwedStep, customer_number: str, items: Mapping[str, ErpItem]) -> Draft:
+    return Draft(
+        external_number=step.external_number, customer_number=customer_number, order=step.order, items=items
+    )

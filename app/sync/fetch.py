@@ -126,6 +126,7 @@ class _Reading:
         self._options: SiteOptions = site_options(site.settings)
         self._cursor = site.cursor
         self._deadline = parts.ticks() + parts.limits.soft_time_limit - parts.limits.http_timeout
+        self._answered_at: datetime | None = None
         self.new = self.again = self.skipped = 0
 
     def run(self) -> None:
@@ -154,14 +155,24 @@ class _Reading:
             )
 
     def _store(self, page: Page, position: Position, read_at: datetime) -> Stored:
+        if self._answered_at is None:
+            # A platform that does not tell its time is measured by ours.
+            self._answered_at = page.answered_at or read_at
         after = cursors(
             self._cursor,
             rows=[(row.modified_at, row.platform_order_id) for row in page.rows],
             position=position,
-            answered_at=page.answered_at,
+            answered_at=self._answered_at,
             overlap=self._options.overlap,
         )
-        sightings = [Sighting(seen=row, skip=skip_reason(row, self._options)) for row in page.rows]
+        sightings = [
+            Sighting(
+                seen=row,
+                skip=skip_reason(row, self._options),
+                order_number=f"{self._site.prefix}-{row.number}" if row.number else "",
+            )
+            for row in page.rows
+        ]
         stored = self._parts.store.store_page(
             site_id=self._site.id,
             token=self._token,

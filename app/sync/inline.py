@@ -26,6 +26,9 @@ STEPS: Mapping[Link, Callable[..., StepResult]] = {
 assert tuple(STEPS) == LINKS  # noqa: S101 - a link without its step would be noticed only when an order stands there
 
 
+_SWEEP_INTERVAL = 0.3
+
+
 class InlineRoad:
     """Runs batches one after the other; those that wait come back when they are due."""
 
@@ -54,7 +57,7 @@ class InlineRoad:
         deadline = self._parts.ticks() + patience
         while True:
             self.run_due()
-            sweep(self._parts, ring=self.ring)
+            sweep(self._parts, ring=self.ring, interval=_SWEEP_INTERVAL)
             run = self._parts.store.run(run_id)
             progress(run.counts)
             if run.finished_at is not None:
@@ -69,5 +72,5 @@ class InlineRoad:
             result = STEPS[link](self._parts, batch_id=bell.batch_id)
             for batch_id in result.restarted:
                 self.ring(Bell(batch_id=batch_id, link=Stage.NORMALIZE))
-            if result.waiting_batch is not None and result.retry_in is not None:
-                self.ring(Bell(batch_id=result.waiting_batch, link=link), delay=result.retry_in)
+            for batch_id, seconds in result.waiting:
+                self.ring(Bell(batch_id=batch_id, link=link), delay=seconds)

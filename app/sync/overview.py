@@ -37,6 +37,8 @@ def problem(order: OrderSummary) -> dict[str, str]:
     }
 
 
-def orders_of(parts: Parts, *, site: str | None = None, state: State | None = None, limit: int = 100_000) -> Sequence[OrderSummary]:
+def orders_of(
+    parts: Parts, *, site: str | None = None, state: State | None = None, limit: int = 100_000
+) -> Sequence[OrderSummary]:
     """The orders of a site, newest first."""
     return parts.store.order_summaries(site=site, state=state, limit=limit)

@@ -12,8 +12,8 @@ SHORT = timedelta(seconds=300)
 MAX_UNSETTLED = 5
 """A row claimed this often without an outcome kills its process each time; a person has to look."""
 
-RING_AGAIN = 30.0
-"""Seconds after which a due row that was rung is rung again."""
+SWEEPS_BEFORE_RINGING_AGAIN = 3
+"""A due row that was rung so many sweeps ago and still waits is rung again: its message was lost, or will do no harm."""
 
 HOLD_SKU = "sku"
 HOLD_MAINTENANCE = "maintenance"
@@ -44,7 +44,7 @@ class Person:
     field: str | None = None
 
 
-def after(
+def after(  # noqa: PLR0911 - a table: one answer for each kind of failure
     error: OrderSyncError,
     *,
     attempts: int,
@@ -52,7 +52,7 @@ def after(
     now: datetime,
     spread: Callable[[float], float],
     hold_age: timedelta = _HOLD_AGE,
-) -> Later | Person:  # noqa: PLR0911 - a table: one answer for each kind of failure
+) -> Later | Person:
     """What follows a failure of an order or an owed step that has been tried `attempts` times and waits since then."""
     waited = timedelta(0) if waiting_since is None else now - waiting_since
     match error:

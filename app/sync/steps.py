@@ -19,15 +19,22 @@ log = structlog.get_logger("ordersync.road")
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What the chain does next: go on where orders `passed`, and come back for `waiting_batch` in `retry_in` seconds.
+    """What the chain does next: go on where orders `passed`, and come back for the `waiting` batches in so many seconds.
 
-    `retry_in` is None where the wait is long and lives in the rows alone. `restarted` batches begin the road anew.
+    Long waits are not among them; they live in the rows alone. `restarted` batches begin the road anew.
     """
 
     passed: int = 0
-    waiting_batch: int | None = None
-    retry_in: float | None = None
+    waiting: tuple[tuple[int, float], ...] = ()
     restarted: tuple[int, ...] = ()
+
+    def and_then(self, other: "StepResult") -> "StepResult":
+        """Both results as one."""
+        return StepResult(
+            passed=self.passed + other.passed,
+            waiting=(*self.waiting, *other.waiting),
+            restarted=(*self.restarted, *other.restarted),
+        )
 
 
 Outcome = Order | OrderSyncError
@@ -73,14 +80,13 @@ def report(
 
 def step_result(parts: Parts, settled: Settled, *, restarted: tuple[int, ...] = ()) -> StepResult:
     """What the chain is told of a settled step."""
-    retry_in = None
-    if settled.due_at is not None:
+    waiting: tuple[tuple[int, float], ...] = ()
+    if settled.waiting_batch is not None and settled.due_at is not None:
         wait = settled.due_at - parts.store.now()
-        # A little late rather than early: a row that is not due yet is not claimed.
-        retry_in = max(0.0, wait.total_seconds()) + 0.05 if wait <= SHORT else None
-    return StepResult(
-        passed=settled.passed, waiting_batch=settled.waiting_batch, retry_in=retry_in, restarted=restarted
-    )
+        if wait <= SHORT:
+            # A little late rather than early: a row that is not due yet is not claimed.
+            waiting = ((settled.waiting_batch, max(0.0, wait.total_seconds()) + 0.05),)
+    return StepResult(passed=settled.passed, waiting=waiting, restarted=restarted)
 
 
 def thread_outcomes(

@@ -5,19 +5,19 @@ import structlog
 from app.ports.store import Run
 from app.sync.fetch import Ring
 from app.sync.parts import Parts
-from app.sync.policy import RING_AGAIN
+from app.sync.policy import SWEEPS_BEFORE_RINGING_AGAIN
 
 log = structlog.get_logger("ordersync.sweep")
 
 _MOST = 2_000
 
 
-def sweep(parts: Parts, *, ring: Ring, rung_before: float = RING_AGAIN) -> int:
-    """Ring every batch with rows due that nobody was told of within `rung_before` seconds. Returns how many were rung.
+def sweep(parts: Parts, *, ring: Ring, interval: float) -> int:
+    """Ring every batch with rows due that nobody was told of lately. Returns how many were rung.
 
-    This alone moves every order to its end, should every other message be lost.
+    `interval` is the number of seconds between two sweeps. This alone moves every order to its end, should every other message be lost.
     """
-    bells = parts.store.due(rung_before=rung_before, limit=_MOST)
+    bells = parts.store.due(rung_before=interval * SWEEPS_BEFORE_RINGING_AGAIN, limit=_MOST)
     for bell in bells:
         ring(bell)
     close_runs(parts)

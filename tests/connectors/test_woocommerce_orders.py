@@ -89,7 +89,7 @@ EXPECTED: dict[str, str | tuple[str, str, str]] = {
     "list 164": (
         "validation",
         "/total",
-        "/total is 32.49, which is no whole number of the smallest unit of JPY.",
+        "The amount 32.49 (/total) is no whole number of the smallest unit of JPY.",
     ),
     "list 165": ("address", "/billing/first_name", "has no name, address_1, city, country, postcode."),
     "list 166": ("validation", "/line_items", "no line items"),

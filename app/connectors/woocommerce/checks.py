@@ -110,9 +110,11 @@ def _amounts(order: dict[str, Any], settings: Settings) -> Iterator[Fault]:
         except money.NotWholeUnits:
             yield Fault(
                 "validation",
-                f"{field} is {amount}, which is no whole number of the smallest unit of {currency}.",
+                f"The amount {amount} ({field}) is no whole number of the smallest unit of {currency}.",
                 field,
             )
+            # One such amount says that the shop counts in other units; the rest would only repeat it.
+            break
     if order["total"] < ZERO:
         yield Fault("validation", f"The order's total of {order['total']} is negative.", "/total")
     for index, line in enumerate(order["line_items"]):

@@ -208,7 +208,20 @@ def _smart_coupons(order: Order) -> Order:
 def _meta(given: list[Any], settings: Settings) -> tuple[tuple[str, Any], ...]:
     # `_coupons_hash` and its like are WooCommerce's own bookkeeping of the cart.
     return tuple(
-        (key, value)
+        (key, _plain(value))
         for key, value in meta_pairs(given)
         if key != settings.mark_key and not (key.startswith("_") and key.endswith("_hash"))
     )
+
+
+def _plain(value: Any) -> Any:
+    """Another plugin's value with its fractions as text: they come back from storage as they went in."""
+    match value:
+        case Decimal():
+            return str(value)
+        case dict():
+            return {key: _plain(each) for key, each in value.items()}
+        case list():
+            return [_plain(each) for each in value]
+        case _:
+            return value

@@ -38,6 +38,7 @@ def seen(*, platform_order_id: str, body: str, given: dict[str, Any], settings: 
     """`given` is `body`, parsed. Parts that cannot be read are None or empty; normalizing names what is wrong with them."""
     status = given.get("status")
     modified = given.get("date_modified_gmt")
+    marked = is_marked(given=given, settings=settings)
     return Seen(
         platform_order_id=platform_order_id,
         body=body,
@@ -47,8 +48,10 @@ def seen(*, platform_order_id: str, body: str, given: dict[str, Any], settings: 
         modified_at=_time(modified),
         created_at=_time(given.get("date_created_gmt")),
         gross=gross(given=given),
-        eligible=status in settings.statuses,
-        marked=is_marked(given=given, settings=settings),
+        # The status that our own acknowledgement sets is no reason to leave the order alone.
+        eligible=status in settings.statuses or (marked and status == settings.ack_status),
+        marked=marked,
+        number=_number(given.get("number")),
     )
 
 
@@ -100,6 +103,10 @@ def gross(*, given: dict[str, Any]) -> Decimal | None:
     except (KeyError, TypeError, ValueError):
         return None
     return sum(parts, ZERO)
+
+
+def _number(value: Any) -> str:
+    return str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
 
 
 def _time(value: Any) -> datetime | None:

@@ -1,11 +1,17 @@
 """What every part of the store shares: the engine, the clock, and the two kinds of transaction."""
 
+import functools
+import random
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Table, text
+from sqlalchemy.exc import OperationalError
+
+from app.db.types import storable
 
 _CLOCK_SQL = {
     "sqlite": "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')",
@@ -15,6 +21,11 @@ _CLOCK_SQL = {
 }
 
 REASON_LENGTH = 1000
+
+_DEADLOCKS: tuple[Any, ...] = (1213, "40P01")
+"""MariaDB's and PostgreSQL's word for a transaction they gave up so that another could go on."""
+
+_TRIES = 8
 
 
 class Base:
@@ -27,6 +38,16 @@ class Base:
         self._shift = shift
         self._clock = clock
         self._clock_sql = text(_CLOCK_SQL[engine.dialect.name])
+
+    def __init_subclass__(cls) -> None:
+        """Every public method is one transaction, so one that lost a deadlock is simply done again.
+
+        InnoDB locks index entries and rows in the order its plan meets them; two claims beside a settlement are enough.
+        """
+        super().__init_subclass__()
+        for name, value in list(vars(cls).items()):
+            if callable(value) and not name.startswith("_"):
+                setattr(cls, name, _done_again_after_deadlock(value))
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
@@ -53,6 +74,22 @@ class Base:
         return moment.replace(tzinfo=UTC) + self._shift
 
 
+def _done_again_after_deadlock(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        for tries in range(1, _TRIES + 1):
+            try:
+                return method(*args, **kwargs)
+            except OperationalError as error:
+                codes = (getattr(error.orig, "sqlstate", None), *getattr(error.orig, "args", ())[:1])
+                if tries == _TRIES or not any(code in _DEADLOCKS for code in codes):
+                    raise
+                time.sleep(random.uniform(0, 0.01 * 2**tries))  # noqa: S311 - only to get out of each other's way
+        raise AssertionError
+
+    return call
+
+
 def lease_free(table: Table, now: datetime) -> ColumnElement[bool]:
     """The rows nobody works on."""
     return table.c.lease_until.is_(None) | (table.c.lease_until <= now)
@@ -60,6 +97,7 @@ def lease_free(table: Table, now: datetime) -> ColumnElement[bool]:
 
 def cut(reason: str) -> str:
     """A reason that fits its column."""
+    reason = storable(reason)
     return reason if len(reason) <= REASON_LENGTH else reason[: REASON_LENGTH - 1] + "…"
 
 

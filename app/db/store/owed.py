@@ -1,15 +1,14 @@
 """Owed steps: what the platform and the ERP are still to be told."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from app.db.store.base import Base, cut, lease_free
+from app.db.store.base import Base, chunks, cut, lease_free
 from app.db.store.road import note, open_error, split_batch
-from app.db.store.rows import storable
 from app.db.tables import error_orders, id_map, lineitems, orders, steps, threads
 from app.domain import document
 from app.domain.road import STEP_UNFINISHED, UNFINISHED, Owed, Stage, State, StepState
@@ -151,6 +150,18 @@ class OwedSteps(Base):
             # Another worker stored its intent between our look and our insert: theirs counts.
             return self.customer_link(erp_id, email, intend=False)
 
+    def customer_numbers(self, erp_id: int, emails: Sequence[str]) -> Mapping[str, str]:
+        """The confirmed customer numbers of these e-mail addresses (lower case)."""
+        found: dict[str, str] = {}
+        with self._reading() as connection:
+            query = select(id_map.c.our_key, id_map.c.their_key).where(
+                id_map.c.erp_id == erp_id, id_map.c.kind == CUSTOMER, id_map.c.their_key != ""
+            )
+            for part in chunks(list(emails)):
+                rows = connection.execute(query.where(id_map.c.our_key.in_(part)))
+                found.update((row.our_key, row.their_key) for row in rows)
+        return found
+
     def confirm_customer(self, erp_id: int, email: str, *, number: str) -> None:
         """The customer exists in the ERP under this number."""
         with self._writing() as connection:
@@ -208,7 +219,9 @@ class _StepSettlement:
 
     def settle(self, outcomes: Sequence[StepOutcome], closed: Sequence[Closed]) -> Settled:
         ours = [outcome for outcome in outcomes if _step_id(outcome) in self._steps]
-        closing = [each for each in closed if each.thread_id in self._threads]
+        # By the steps that are still ours: an order that restarted while we waited for its row is not ours to close.
+        claimed = {row.thread_id for row in self._steps.values()}
+        closing = [each for each in closed if each.thread_id in claimed]
         done = [each for each in ours if isinstance(each, StepDone)]
         waiting = [each for each in ours if isinstance(each, Waiting)]
         failed = [each for each in ours if isinstance(each, Failed)]
@@ -218,15 +231,17 @@ class _StepSettlement:
             self._wait(wait)
         for fault in failed:
             self._fail(fault)
-        for end in closing:
-            self._close(end)
+        ended = {end.thread_id for end in closing if self._close(end)}
         batch_id = self._batch_id
         if waiting and done:
             batch_id = split_batch(self._connection, self._threads, self._batch_id, now=self._now)
             moved = [self._steps[each.id].thread_id for each in waiting]
             self._connection.execute(update(threads).where(threads.c.id.in_(moved)).values(batch_id=batch_id))
-        self._note(ours, closing)
-        self._settle_threads([self._steps[_step_id(each)].thread_id for each in ours])
+        self._note(ours, closing, ended)
+        touched = {self._steps[_step_id(each)].thread_id for each in ours} | {
+            end.thread_id for end in closing
+        }
+        self._settle_threads(sorted(touched - ended))
         due_at = min((each.next_at for each in waiting), default=None)
         return Settled(
             passed=len(done), waiting=len(waiting), waiting_batch=batch_id if waiting else None, due_at=due_at
@@ -267,9 +282,7 @@ class _StepSettlement:
     def _wait(self, wait: Waiting) -> None:
         values: dict[str, Any] = {} if wait.state is None else {"state": wait.state}
         since = self._steps[wait.id].waiting_since or self._now
-        self._step(
-            wait.id, next_at=wait.next_at, reason=cut(storable(wait.reason)), waiting_since=since, **values
-        )
+        self._step(wait.id, next_at=wait.next_at, reason=cut(wait.reason), waiting_since=since, **values)
         thread_id = self._steps[wait.id].thread_id
         self._connection.execute(
             update(threads)
@@ -277,7 +290,7 @@ class _StepSettlement:
             .values(
                 state=State.HELD if wait.hold_kind else State.ACTIVE,
                 hold_kind=wait.hold_kind,
-                reason=cut(storable(wait.reason)),
+                reason=cut(wait.reason),
                 waiting_since=since,
                 next_at=wait.next_at,
             )
@@ -289,16 +302,17 @@ class _StepSettlement:
             # The document exists: the step is done and stays done, whatever a person decides about the difference.
             self._finish(fault.id, fault.document)
         else:
-            self._step(fault.id, state=StepState.FAILED, next_at=None, reason=cut(storable(fault.reason)))
+            self._step(fault.id, state=StepState.FAILED, next_at=None, reason=cut(fault.reason))
         open_error(self._connection, thread, fault, stage=self._kind, now=self._now)
         self._connection.execute(
-            update(threads).where(threads.c.id == thread.id).values(reason=cut(storable(fault.reason)))
+            update(threads).where(threads.c.id == thread.id).values(reason=cut(fault.reason))
         )
 
-    def _close(self, end: Closed) -> None:
+    def _close(self, end: Closed) -> bool:
+        """Drop what is still owed. An order whose document may be on its way stays open until that is known."""
         self._connection.execute(
             update(steps)
-            .where(steps.c.thread_id == end.thread_id, steps.c.state.in_(STEP_UNFINISHED))
+            .where(steps.c.thread_id == end.thread_id, steps.c.state == StepState.OWED)
             .values(
                 state=StepState.CLOSED,
                 next_at=None,
@@ -307,6 +321,11 @@ class _StepSettlement:
                 lease_token=None,
             )
         )
+        on_its_way = select(steps.c.id).where(
+            steps.c.thread_id == end.thread_id, steps.c.state.in_(STEP_UNFINISHED)
+        )
+        if self._connection.execute(on_its_way).first() is not None:
+            return False
         self._connection.execute(
             update(threads)
             .where(threads.c.id == end.thread_id)
@@ -319,13 +338,19 @@ class _StepSettlement:
             .where(orders.c.thread_id == end.thread_id, orders.c.imported == 0)
             .values(imported=2)
         )
+        return True
 
-    def _note(self, outcomes: list[StepOutcome], closing: Sequence[Closed]) -> None:
+    def _note(self, outcomes: list[StepOutcome], closing: Sequence[Closed], ended: set[int]) -> None:
         entries = []
         for each in outcomes:
+            if isinstance(each, Waiting) and not each.reason:
+                # Given back for want of time: nothing happened to the order.
+                continue
             thread_id = self._steps[_step_id(each)].thread_id
             entries.append((thread_id, self._kind, *_event(self._kind, each)))
-        entries += [(end.thread_id, self._kind, "closed", {"reason": end.reason}) for end in closing]
+        for end in closing:
+            event = "closed" if end.thread_id in ended else "not_closed"
+            entries.append((end.thread_id, self._kind, event, {"reason": end.reason}))
         note(self._connection, entries, now=self._now)
 
     def _settle_threads(self, thread_ids: list[int]) -> None:
@@ -345,23 +370,27 @@ class _StepSettlement:
                 if not any(row.reason for row in unfinished):
                     values |= {"state": State.ACTIVE, "hold_kind": "", "reason": "", "waiting_since": None}
             else:
-                broken = any(row.state == StepState.FAILED for row in owed) or _has_open_error(
-                    self._connection, thread_id
-                )
+                failed = [row.reason for row in owed if row.state == StepState.FAILED]
+                # Not the order's own reason: a wait that came after the failure has written over it.
+                broken = failed or _open_reasons(self._connection, thread_id)
                 values = {"next_at": None, "hold_kind": "", "waiting_since": None}
-                values |= {"state": State.REJECTED} if broken else {"state": State.DONE, "reason": ""}
+                values |= (
+                    {"state": State.REJECTED, "reason": cut(broken[-1])}
+                    if broken
+                    else {"state": State.DONE, "reason": ""}
+                )
             self._connection.execute(
                 update(threads).where(threads.c.id == thread_id).values(updated_at=self._now, **values)
             )
 
 
-def _has_open_error(connection: Connection, thread_id: int) -> bool:
+def _open_reasons(connection: Connection, thread_id: int) -> list[str]:
     query = (
-        select(error_orders.c.id)
+        select(error_orders.c.reason)
         .where(error_orders.c.thread_id == thread_id, error_orders.c.open_key.is_not(None))
-        .limit(1)
+        .order_by(error_orders.c.id)
     )
-    return connection.execute(query).first() is not None
+    return list(connection.scalars(query))
 
 
 def _step_id(outcome: StepOutcome) -> int:

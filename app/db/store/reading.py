@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from app.db.store.base import Base, chunks, cut, lease_free
 from app.db.tables import batches, error_orders, events, inbox, runs, sites, steps, threads
+from app.db.types import storable
 from app.domain.reading import Cursor
 from app.domain.road import SENT, UNFINISHED, Owed, Stage, State
 from app.ports.sales_channel import Seen
@@ -190,7 +191,10 @@ class _Page:
         """Whether this read shows less than what is stored: by the platform's time, and within one second by when we asked."""
         if seen.modified_at is None or row.modified_at is None or seen.modified_at > row.modified_at:
             return False
-        return bool(seen.modified_at < row.modified_at or self._read_at < row.read_at)
+        if row.modified_at > row.read_at or seen.modified_at == row.modified_at:
+            # A time that had not come yet when it was read says nothing about what is older.
+            return bool(self._read_at < row.read_at)
+        return True
 
     def flush(self, *, full: bool) -> Stored:
         skipped = sum(1 for sighting in self._new.values() if sighting.skip)
@@ -218,8 +222,8 @@ class _Page:
             "platform_order_id": seen.platform_order_id,
             "version": version,
             "content_hash": seen.content_hash,
-            "status": seen.status[:64],
-            "modified_raw": seen.modified_raw[:64],
+            "status": storable(seen.status)[:64],
+            "modified_raw": storable(seen.modified_raw)[:64],
             "modified_at": seen.modified_at,
             "read_at": self._read_at,
             "body": seen.body,
@@ -235,6 +239,7 @@ class _Page:
             {
                 "site_id": self._site_id,
                 "platform_order_id": key,
+                "order_number": storable(sighting.order_number)[:80],
                 "version": 1,
                 "content_hash": sighting.seen.content_hash,
                 "modified_at": sighting.seen.modified_at,
@@ -243,7 +248,7 @@ class _Page:
                 "batch_id": None if sighting.skip else batch_id,
                 "stage": Stage.NORMALIZE.value,
                 "state": (State.SKIPPED if sighting.skip else State.ACTIVE).value,
-                "reason": sighting.skip or "",
+                "reason": cut(sighting.skip or ""),
                 "next_at": None if sighting.skip else self._now,
                 "rung_at": None if sighting.skip else self._now,
                 "created_at": self._now,
@@ -291,7 +296,7 @@ class _Page:
                     "version": latest[row.id],
                     "stage": Stage.NORMALIZE,
                     "state": State.SKIPPED if skip else State.ACTIVE,
-                    "reason": skip or "",
+                    "reason": cut(skip or ""),
                     "hold_kind": "",
                     "waiting_since": None,
                     "document": None,

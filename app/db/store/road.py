@@ -7,12 +7,16 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from app.db.store.base import Base, chunks, cut, lease_free
-from app.db.store.rows import TooLong, address_rows, line_rows, order_row, storable
+from app.db.store.rows import DoesNotFit, address_rows, line_rows, order_row
 from app.db.tables import addresses, batches, error_orders, events, inbox, lineitems, orders, steps, threads
+from app.db.types import Exact, storable
 from app.domain import document
 from app.domain.order import Order
 from app.domain.road import UNFINISHED, Owed, Stage, State, StepState, stage_after
 from app.ports.store import Claimed, Failed, Passed, Settled, ThreadOutcome, Waiting
+
+NUMBER_LENGTH = 80
+_VALUE = Exact()
 
 
 class Road(Base):
@@ -104,6 +108,7 @@ class Settlement:
         self.owned: dict[int, Row[Any]] = {row.id: row for row in connection.execute(owned)}
 
     def settle(self, outcomes: Iterable[ThreadOutcome]) -> Settled:
+        """Store the outcomes of those that are still ours."""
         ours = [outcome for outcome in outcomes if _thread_id(outcome) in self.owned]
         passed = [outcome for outcome in ours if isinstance(outcome, Passed)]
         waiting = [outcome for outcome in ours if isinstance(outcome, Waiting)]
@@ -147,8 +152,8 @@ class Settlement:
         rows = [
             {
                 "b_id": each.thread_id,
-                "order_number": each.order.number,
-                "document": document.dump_text(each.order),
+                "order_number": _number(each.order),
+                "document": _document(each.order),
             }
             for each in passed
         ]
@@ -171,7 +176,7 @@ class Settlement:
             {
                 "b_id": each.id,
                 "state": State.HELD if each.hold_kind else State.ACTIVE,
-                "reason": cut(storable(each.reason)),
+                "reason": cut(each.reason),
                 "hold_kind": each.hold_kind,
                 "waiting_since": self.owned[each.id].waiting_since or self.now,
                 "next_at": each.next_at,
@@ -184,8 +189,8 @@ class Settlement:
         rows = [
             {
                 "b_id": each.id,
-                "reason": cut(storable(each.reason)),
-                **({"order_number": each.order.number} if each.order else {}),
+                "reason": cut(each.reason),
+                **({"order_number": _number(each.order)} if each.order else {}),
             }
             for each in failed
         ]
@@ -200,6 +205,15 @@ class Settlement:
             [(_thread_id(each), self.stage, *_event(each)) for each in outcomes],
             now=self.now,
         )
+
+
+def _number(order: Order) -> str:
+    """The number as lists show it; whole, it stands in the document, and `write` refuses one that does not fit."""
+    return storable(order.number)[:NUMBER_LENGTH]
+
+
+def _document(order: Order) -> str:
+    return storable(document.dump_text(order))
 
 
 def _thread_id(outcome: ThreadOutcome) -> int:
@@ -263,11 +277,12 @@ def open_error(
         "stage": str(stage),
         "kind": failed.kind,
         "reason": storable(failed.reason),
-        "field": failed.field,
-        "document": document.dump_text(order) if order else thread.document,
-        "value": order.total if order else None,
+        "field": None if failed.field is None else storable(failed.field)[:255],
+        "document": _document(order) if order else thread.document,
+        # What no column holds stands in the document.
+        "value": order.total if order and _VALUE.holds(order.total) else None,
         "currency": order.currency if order else None,
-        "order_number": order.number if order else thread.order_number,
+        "order_number": _number(order) if order else thread.order_number,
         "attempts": thread.attempts,
     }
     if connection.execute(
@@ -298,7 +313,7 @@ class _Writer:
             try:
                 rows[each.thread_id] = self._row(each.order, owned[each.thread_id])
                 writable[each.thread_id] = each
-            except TooLong as error:
+            except DoesNotFit as error:
                 result.append(
                     Failed(
                         id=each.thread_id,

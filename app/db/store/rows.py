@@ -1,26 +1,28 @@
 """An order as rows of `rm_order`, `rm_address` and `rm_lineitems`."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import String, Table
 
 from app.db.tables import addresses, lineitems, orders
+from app.db.types import Exact, storable
 from app.domain.money import ZERO
 from app.domain.order import Address, Line, LineType, Order
 from app.domain.order import Verdict as SkuVerdict
 
 
-class TooLong(Exception):
-    """A text does not fit its column. Nothing is cut: half a street sends a parcel nowhere."""
+class DoesNotFit(Exception):
+    """A value does not fit its column. Nothing is cut: half a street sends a parcel nowhere."""
 
-    def __init__(self, *, column: str, length: int) -> None:
-        super().__init__(f"The field {column} is longer than the {length} characters that can be stored.")
+    def __init__(self, sentence: str, *, column: str) -> None:
+        super().__init__(sentence)
         self.column = column
 
 
 def order_row(order: Order, *, external_number: str, now: datetime) -> dict[str, Any]:
-    """The header row, without the ids that place it. Raises `TooLong`."""
+    """The header row, without the ids that place it. Raises `DoesNotFit`."""
     products = order.of_type(LineType.PRODUCT)
     row = {
         "order_number": order.number,
@@ -61,7 +63,7 @@ def order_row(order: Order, *, external_number: str, now: datetime) -> dict[str,
 
 
 def address_rows(order: Order) -> list[dict[str, Any]]:
-    """The billing and the shipping address. Raises `TooLong`."""
+    """The billing and the shipping address. Raises `DoesNotFit`."""
     return [_address("bill", order.bill), _address("ship", order.ship)]
 
 
@@ -83,7 +85,7 @@ def _address(kind: str, address: Address) -> dict[str, Any]:
 
 
 def line_rows(order: Order) -> list[dict[str, Any]]:
-    """Every line. Raises `TooLong`."""
+    """Every line. Raises `DoesNotFit`."""
     return [_line(line) for line in order.lines]
 
 
@@ -111,15 +113,15 @@ def _line(line: Line) -> dict[str, Any]:
 
 def _fitted(table: Table, row: dict[str, Any]) -> dict[str, Any]:
     for name, value in row.items():
+        column = table.c[name].type
+        if isinstance(value, Decimal) and isinstance(column, Exact) and not column.holds(value):
+            raise DoesNotFit(f"The field {name} has more digits than can be stored: {value}.", column=name)
         if not isinstance(value, str):
             continue
-        column = table.c[name].type
         if isinstance(column, String) and column.length is not None and len(value) > column.length:
-            raise TooLong(column=name, length=column.length)
+            raise DoesNotFit(
+                f"The field {name} is longer than the {column.length} characters that can be stored.",
+                column=name,
+            )
         row[name] = storable(value)
     return row
-
-
-def storable(value: str) -> str:
-    """Text that every database takes: no NUL (PostgreSQL refuses it), no lone surrogates (they have no UTF-8)."""
-    return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,304 @@
+"""The demonstration: a shop, an ERP and everything between them on this machine, from the first order to the last.
+
+Nothing of it touches a real system: its settings come from here and not from the environment, and every peer is on loopback.
+"""
+
+import io
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+from rich.console import Console
+
+from app.bootstrap import Program, open_program, prepare_database, sync_items
+from app.celery_door import Workers, wait_for_run, worker_command
+from app.domain.windows import BUSINESS_CENTRAL, closed_until
+from app.errors import Misconfigured
+from app.runtime import ProcessGroup, broker_for, exclusive_lock, free_port
+from app.settings import Settings, load_settings
+from app.show import RunProgress, run_table
+from app.sync.configure import Asked, add_erp, add_site
+from app.sync.items import import_kits
+from app.sync.overview import COUNTED, run_report
+
+_KITS = "parent_sku,component_sku,quantity\nKIT-PARENT-123,COMP-A,3\nKIT-PARENT-123,COMP-B,1\n"
+_COMPANY = "7dbba574-5f6f-4d2a-9a3c-2f6b0c1d9e01"
+_LATE_ITEM = {"number": "BIG-1", "displayName": "Item that arrives after the item sync"}
+_FLOWER_LOGIN = "demo:demo"
+_LIMITS = {
+    "ORDERSYNC_HTTP_TIMEOUT": "2",
+    "ORDERSYNC_SOFT_TIME_LIMIT": "3",
+    "ORDERSYNC_TIME_LIMIT": "4",
+    "ORDERSYNC_LEASE": "4.5",
+    "ORDERSYNC_SWEEP_SECONDS": "2",
+}
+_T_LATE = "5"
+_MARGIN = timedelta(hours=2)
+_PATIENCE = 300.0
+_RESTART_PAUSE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a person asked of the demo: to end by itself, more orders, slower peers, another folder than `var/demo`."""
+
+    once: bool = False
+    orders: int = 0
+    latency_ms: int = 0
+    var: Path = Path("var/demo")
+
+
+def clock_shift(now: datetime) -> timedelta:
+    """By how much the demo's clock goes ahead: whole days, where the maintenance window is on or begins within two hours."""
+    shift = timedelta(0)
+    while closed_until(now + shift, windows=(BUSINESS_CENTRAL,), early=_MARGIN) is not None:
+        shift += timedelta(days=1)
+    return shift
+
+
+def run(wishes: Wishes, *, console: Console) -> int:
+    """Run the demo until Ctrl-C, or to its end with `once`. Returns the exit code; leaves no process behind."""
+    var = wishes.var.resolve()
+    # Next to the folder and not in it: the folder is wiped, and a lock that is wiped locks nothing.
+    with exclusive_lock(var.parent / f"{var.name}.lock"), _ended_by_term():
+        shutil.rmtree(var, ignore_errors=True)
+        (var / "log").mkdir(parents=True)
+        try:
+            return _Demo(wishes, var, console).run()
+        except KeyboardInterrupt:
+            console.print("Everything is stopped.")
+            return 0
+
+
+@contextmanager
+def _ended_by_term() -> Iterator[None]:
+    """SIGTERM ends the demo as Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _Demo:
+    """One run of the demo."""
+
+    def __init__(self, wishes: Wishes, var: Path, console: Console) -> None:
+        self._wishes = wishes
+        self._console = console
+        self._var = var
+        shift = clock_shift(datetime.now(UTC))
+        if shift:
+            console.print(
+                f"The ERP's weekly maintenance window is on or near; the demo's clock is set {shift.days} days ahead.",
+                style="yellow",
+            )
+        self._environment = {
+            "ORDERSYNC_VAR": str(var),
+            "ORDERSYNC_ENV_FILE": os.devnull,
+            "ORDERSYNC_CLOCK_SHIFT": str(shift.total_seconds()),
+            **_LIMITS,
+        }
+
+    def run(self) -> int:
+        self._say("Preparing the database")
+        settings = load_settings(self._environment)
+        prepare_database(settings)
+        with ExitStack() as stack:
+            # What is entered first is left last: the broker.
+            url = stack.enter_context(broker_for(self._var))
+            group = stack.enter_context(ProcessGroup(self._var / "log"))
+            shop, erp = self._start_peers(group)
+            program = open_program(settings, url=url)
+            site_id = self._configure(program, shop=shop, erp=erp)
+            flower = self._start_workers(group, settings, url)
+            workers = Workers(settings, url=url)
+            workers.wait_until_they_answer()
+            self._say("Worker, beat and Flower are up")
+            report = self._sync(program, workers, group, site_id)
+            self._show(report, shop=shop, erp=erp, flower=flower)
+            if not self._wishes.once:
+                self._stay(group)
+        if self._wishes.once:
+            summary = {name: report[name] for name in (*COUNTED, "seconds", "state", "orders")}
+            sys.stdout.write(json.dumps(summary, ensure_ascii=False) + "\n")
+            return 0 if report["state"] == "finished" else 1
+        return 0
+
+    def _say(self, text: str) -> None:
+        self._console.print(f"[green]✓[/green] {text}" if self._console.is_terminal else f"- {text}")
+
+    def _start_peers(self, group: ProcessGroup) -> tuple[str, str]:
+        """The sandbox shop and ERP; their addresses."""
+        urls = []
+        for name, preferred in (("shop", 8090), ("erp", 8046)):
+            port = free_port(preferred)
+            latency = ["--latency-ms", str(self._wishes.latency_ms)]
+            group.start(name, [sys.executable, "-m", f"app.sandbox.{name}", "--port", str(port), *latency])
+            urls.append(f"http://127.0.0.1:{port}")
+        for url in urls:
+            self._wait_for(url)
+        if self._wishes.orders:
+            skus = ["WID-001", "COMP-A", "COMP-B", "THIRD-3", "HOSE-3", "TS-1", "KIT-PARENT-123"]
+            wanted = {
+                "count": self._wishes.orders,
+                "lines": 3,
+                "skus": skus,
+                "spread_seconds": self._wishes.orders,
+            }
+            _post(f"{urls[0]}/_sandbox/generate", wanted)
+        self._say(f"Sandbox shop at {urls[0]}, sandbox ERP at {urls[1]}")
+        return urls[0], urls[1]
+
+    def _wait_for(self, url: str) -> None:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            try:
+                with urlopen(f"{url}/_sandbox/requests", timeout=2):  # noqa: S310 - our own loopback address
+                    return
+            except OSError:
+                time.sleep(0.05)
+        raise Misconfigured(f"The sandbox at {url} did not start; see {self._var / 'log'}.")
+
+    def _configure(self, program: Program, *, shop: str, erp: str) -> int:
+        """What a person does once for a real shop and ERP, with the sandbox's keys."""
+        accounts = {
+            "shipping": "40400",
+            "tax": "40500",
+            "fee": "40600",
+            "gift_card": "40700",
+            "rounding": "40900",
+        }
+        parts = program.parts
+        erp_id = add_erp(
+            parts,
+            Asked(
+                name="bc",
+                platform="business_central",
+                url=f"{erp}/api/v2.0",
+                allow_private=True,
+                credentials={
+                    "token_url": f"{erp}/sandbox/oauth2/v2.0/token",
+                    "client_id": "sandbox-client",
+                    "client_secret": "sandbox-secret",
+                },
+                settings={
+                    "default_customer": "WEB-CASH",
+                    "create_customers": "true",
+                    "t_late": _T_LATE,
+                    **{f"account.{name}": number for name, number in accounts.items()},
+                },
+            ),
+            company=_COMPANY,
+        )
+        site_id = add_site(
+            parts,
+            Asked(
+                name="bgm",
+                platform="woocommerce",
+                url=shop,
+                allow_private=True,
+                credentials={"key": "ck_sandbox", "secret": "cs_sandbox"},
+                settings={"max_orders_per_run": "10000"},
+            ),
+            prefix="BGM",
+            erp=None,
+        )
+        import_kits(parts, lines=io.StringIO(_KITS))
+        items = sync_items(parts, erp_id=erp_id)
+        # An item the ERP learns of only now: the order that names it is held until the next item sync brings it.
+        _post(f"{erp}/_sandbox/items", _LATE_ITEM)
+        self._say(f"Shop and ERP are connected, {items.new} items and 1 kit are known")
+        return site_id
+
+    def _start_workers(self, group: ProcessGroup, settings: Settings, url: str) -> str:
+        """Worker, beat and Flower; Flower's address."""
+        environment = {**self._environment, "REDIS_URL": url, "DATABASE_URL": settings.database_url}
+        celery = [sys.executable, "-m", "celery", "-A", "workers.app"]
+        group.start("worker", worker_command(), environment=environment)
+        group.start(
+            "beat",
+            [*celery, "beat", "--loglevel=WARNING", "-s", str(self._var / "beat-schedule")],
+            environment=environment,
+        )
+        port = free_port(5555)
+        flower = [*celery, "flower", "--address=127.0.0.1", f"--port={port}", "--loglevel=WARNING"]
+        group.start("flower", flower, environment={**environment, "FLOWER_BASIC_AUTH": _FLOWER_LOGIN})
+        return f"http://127.0.0.1:{port}"
+
+    def _sync(
+        self, program: Program, workers: Workers, group: ProcessGroup, site_id: int
+    ) -> dict[str, object]:
+        run_id = program.parts.store.open_run(kind="orders", site_id=site_id)
+        workers.send("fetch", site_id=site_id, run_id=run_id)
+        with RunProgress(self._console) as progress:
+            found, settled = wait_for_run(
+                program,
+                workers,
+                run_id,
+                patience=_PATIENCE,
+                progress=progress,
+                each_look=lambda: _restart(group, self._console),
+            )
+        return run_report(program.parts, found, site="bgm", settled=settled)
+
+    def _show(self, report: dict[str, object], *, shop: str, erp: str, flower: str) -> None:
+        self._console.print()
+        self._console.print(run_table(report))
+        if self._wishes.once:
+            return
+        self._console.print()
+        self._console.print(
+            f"Flower (tasks and workers):  {flower}   sign in as {_FLOWER_LOGIN.replace(':', ' / ')}",
+            highlight=False,
+        )
+        self._console.print(f"The shop's orders:           {shop}/_sandbox/orders", highlight=False)
+        self._console.print(f"The ERP's documents:         {erp}/_sandbox/documents", highlight=False)
+        self._console.print(
+            f"The middleware, by command:  ORDERSYNC_VAR={_shown(self._var)} .venv/bin/ordersync order list",
+            highlight=False,
+        )
+        self._console.print(
+            "The held order goes on when the next item sync brings its item (every 15 minutes). Ctrl-C stops everything."
+        )
+
+    def _stay(self, group: ProcessGroup) -> None:
+        while True:
+            time.sleep(_RESTART_PAUSE)
+            _restart(group, self._console)
+
+
+def _restart(group: ProcessGroup, console: Console) -> None:
+    """What exits is started again: Celery's worker may, when its broker goes away."""
+    for name, code in group.poll().items():
+        console.print(f"{name} ended with {code} and is started again.", style="yellow")
+        time.sleep(_RESTART_PAUSE)
+        group.restart(name)
+
+
+def _shown(path: Path) -> str:
+    """A path as one would type it from here."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def _post(url: str, body: object) -> None:
+    """Tell a sandbox something by its control door."""
+    request = Request(  # noqa: S310 - our own loopback address
+        url, data=json.dumps(body).encode(), headers={"Content-Type": "application/json"}, method="POST"
+    )
+    with urlopen(request, timeout=60):  # noqa: S310 - the same
+        return

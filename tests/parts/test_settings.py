@@ -1,0 +1,133 @@
+"""Settings: where they come from, what is refused, and what unset means."""
+
+from pathlib import Path
+
+import pytest
+
+from app.errors import Misconfigured
+from app.settings import Settings, load_settings
+
+
+def load(tmp_path: Path, dotenv: str = "", **environment: str) -> Settings:
+    file = tmp_path / "env"
+    file.write_text(dotenv, encoding="utf-8")
+    return load_settings(environment, dotenv=file)
+
+
+def test_unset_means_embedded_under_var(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = load_settings({})
+    var = tmp_path.resolve() / "var"
+    assert found == Settings(
+        var=var,
+        database_url=f"sqlite:///{var}/ordersync.db",
+        redis_url=None,
+        secret_key=None,
+        secret_key_file=var / "secret.key",
+        clock_shift=0.0,
+        http_timeout=60.0,
+        soft_time_limit=240.0,
+        time_limit=270.0,
+        lease=300.0,
+        sweep_seconds=10.0,
+        flower_auth=None,
+    )
+    assert (found.embedded_database, found.embedded_broker) == (True, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_environment_wins_over_the_file_and_the_file_over_the_default(tmp_path: Path) -> None:
+    text = "ORDERSYNC_LEASE=400\nORDERSYNC_SWEEP_SECONDS=7\n"
+    found = load(tmp_path, text, ORDERSYNC_LEASE="500")
+    assert (found.lease, found.sweep_seconds, found.time_limit) == (500.0, 7.0, 270.0)
+
+
+def test_the_file_of_the_working_directory_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("REDIS_URL=redis://127.0.0.1:1/0\n", encoding="utf-8")
+    found = load_settings({})
+    assert (found.redis_url, found.embedded_broker) == ("redis://127.0.0.1:1/0", False)
+    assert load_settings({"ORDERSYNC_ENV_FILE": "/dev/null"}).redis_url is None
+
+
+def test_empty_values_count_as_unset(tmp_path: Path) -> None:
+    found = load(tmp_path, DATABASE_URL="", REDIS_URL="", ORDERSYNC_LEASE="", ORDERSYNC_SECRET_KEY="", ORDERSYNC_VAR="")
+    assert (found.redis_url, found.lease, found.secret_key) == (None, 300.0, None)
+    assert found.database_url.endswith("/var/ordersync.db")
+
+
+def test_the_file_may_have_comments_blank_lines_quotes_and_export(tmp_path: Path) -> None:
+    text = "# a comment\n\n export ORDERSYNC_SECRET_KEY = 'a=b' \nORDERSYNC_FLOWER_AUTH=\"me:secret\"\n"
+    found = load(tmp_path, text)
+    assert (found.secret_key, found.flower_auth) == ("a=b", "me:secret")
+
+
+def test_a_line_without_an_equals_sign_is_named_and_its_text_is_not(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        load(tmp_path, "ORDERSYNC_LEASE=300\ncs_hidden\n")
+    assert refused.value.reason == f"{tmp_path / 'env'}, line 2: expected NAME=value."
+
+
+@pytest.mark.parametrize("name", ["LEASE", "HTTP_TIMEOUT", "SOFT_TIME_LIMIT", "TIME_LIMIT", "CLOCK_SHIFT", "SWEEP_SECONDS"])
+def test_what_is_no_number_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        load(tmp_path, **{f"ORDERSYNC_{name}": "5 min"})
+    assert refused.value.reason == f"ORDERSYNC_{name} is '5 min'; it must be a number of seconds."
+
+
+@pytest.mark.parametrize("name", ["LEASE", "CLOCK_SHIFT", "SWEEP_SECONDS"])
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_a_number_without_end_is_refused(tmp_path: Path, name: str, value: str) -> None:
+    with pytest.raises(Misconfigured):
+        load(tmp_path, **{f"ORDERSYNC_{name}": value})
+
+
+@pytest.mark.parametrize("value", ["0", "-1"])
+def test_a_sweep_needs_a_pause_above_zero(tmp_path: Path, value: str) -> None:
+    with pytest.raises(Misconfigured):
+        load(tmp_path, ORDERSYNC_SWEEP_SECONDS=value)
+
+
+_CHAIN = ("HTTP_TIMEOUT", "SOFT_TIME_LIMIT", "TIME_LIMIT", "LEASE")
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("excess", [0, 1])
+def test_each_time_limit_must_be_below_the_next(tmp_path: Path, place: int, excess: int) -> None:
+    values = [10, 20, 30, 40]
+    values[place] = values[place + 1] + excess
+    environment = {f"ORDERSYNC_{name}": str(value) for name, value in zip(_CHAIN, values, strict=True)}
+    with pytest.raises(Misconfigured) as refused:
+        load(tmp_path, **environment)
+    assert refused.value.reason == (
+        f"ORDERSYNC_{_CHAIN[place]} ({values[place]} s) must be above zero and below "
+        f"ORDERSYNC_{_CHAIN[place + 1]} ({values[place + 1]} s)."
+    )
+
+
+@pytest.mark.parametrize("value", ["0", "-5", "nan"])
+def test_the_shortest_time_limit_must_be_above_zero(tmp_path: Path, value: str) -> None:
+    with pytest.raises(Misconfigured, match=r"ORDERSYNC_HTTP_TIMEOUT \(.*\) must be above zero"):
+        load(tmp_path, ORDERSYNC_HTTP_TIMEOUT=value)
+
+
+def test_limits_in_the_right_order_are_taken(tmp_path: Path) -> None:
+    environment = {f"ORDERSYNC_{name}": str(number) for name, number in zip(_CHAIN, (0.5, 1, 1.5, 2), strict=True)}
+    found = load(tmp_path, **environment)
+    assert (found.http_timeout, found.soft_time_limit, found.time_limit, found.lease) == (0.5, 1.0, 1.5, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("postgres://u:p@h/d", "postgresql+psycopg://u:p@h/d"),
+        ("postgresql://u:p@h/d?sslmode=require", "postgresql+psycopg://u:p@h/d?sslmode=require"),
+        ("mysql://u:p@h/d", "mysql+pymysql://u:p@h/d"),
+        ("mariadb://u:p@h/d", "mariadb+pymysql://u:p@h/d"),
+        ("postgresql+psycopg://u@h/postgres://x", "postgresql+psycopg://u@h/postgres://x"),
+        ("sqlite:////tmp/a.db", "sqlite:////tmp/a.db"),
+    ],
+)
+def test_plain_database_addresses_get_the_driver_that_is_installed(tmp_path: Path, given: str, used: str) -> None:
+    found = load(tmp_path, DATABASE_URL=given)
+    assert (found.database_url, found.embedded_database) == (used, used.startswith("sqlite"))

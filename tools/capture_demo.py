@@ -1,0 +1,38 @@
+"""Run the demo and put what it printed into README.md, between the capture marks. Usage: .venv/bin/python tools/capture_demo.py."""
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+WIDTH = 104
+SHOWN_PROBLEMS = 6
+
+
+def main() -> None:
+    """Replace the capture in README.md by a new one."""
+    environment = {**os.environ, "COLUMNS": str(WIDTH)}
+    done = subprocess.run(
+        ["make", "demo", "ONCE=1"], cwd=ROOT, env=environment, capture_output=True, text=True, check=True  # noqa: S607 - make is on the PATH
+    )
+    *lines, last = done.stdout.rstrip("\n").split("\n")
+    summary = json.loads(last)
+    orders = summary.pop("orders")
+    text = "\n".join(f"    {line}".rstrip() for line in ["$ make demo ONCE=1", *_shortened(lines, len(orders)), json.dumps({**summary, "orders": ["..."]})])
+    readme = ROOT / "README.md"
+    marked = re.compile(r"(<!-- capture:begin [^\n]*-->\n).*?(<!-- capture:end -->)", re.DOTALL)
+    readme.write_text(marked.sub(lambda found: f"{found[1]}{text}\n{found[2]}", readme.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def _shortened(lines: list[str], problems: int) -> list[str]:
+    """The table of problems cut to its first rows, and said so."""
+    rows = [number for number, line in enumerate(lines) if line.startswith("│ BGM")]
+    cut, end = rows[SHOWN_PROBLEMS], max(number for number, line in enumerate(lines) if line.startswith("└"))
+    left = problems - SHOWN_PROBLEMS
+    return [*lines[:cut], f"│ ... {left} more".ljust(len(lines[end]) - 1) + "│", *lines[end:]]
+
+
+if __name__ == "__main__":
+    main()
