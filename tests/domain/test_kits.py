@@ -193,7 +193,7 @@ def test_a_chain_of_kits_that_is_too_deep_is_refused_with_its_path() -> None:
 
 def test_a_component_quantity_with_more_than_five_decimals_is_refused() -> None:
     tiny = {"A": kit(("B", "0.001")), "B": kit(("P", "0.001"))}
-    with pytest.raises(KitError, match="A > B > P comes to 0.000001, which has too many decimals"):
+    with pytest.raises(KitError, match=r"A > B > P comes to 0\.000001, which has too many decimals"):
         leaves("A", kits=tiny)
 
 

@@ -52,9 +52,9 @@ def program(open_with: Callable[..., Program]) -> Program:
 @pytest.fixture(autouse=True)
 def names_of_example_test_are_public(monkeypatch: pytest.MonkeyPatch) -> None:
     """No name is looked up outside of this machine."""
-    ask = socket.getaddrinfo
+    ask: Callable[..., object] = socket.getaddrinfo
 
-    def answer(host: str, port: Any, *more: Any, **options: Any) -> Any:
+    def answer(host: str, port: int, *more: object, **options: object) -> object:
         if host.endswith(".example.test"):
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (PUBLIC, port))]
         return ask(host, port, *more, **options)
@@ -62,7 +62,7 @@ def names_of_example_test_are_public(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", answer)
 
 
-def asked(**changes: Any) -> Asked:
+def asked(**changes: object) -> Asked:
     """A shop as a person adds it."""
     given: dict[str, Any] = {
         "name": "bgm",
@@ -75,7 +75,7 @@ def asked(**changes: Any) -> Asked:
     return Asked(**{**given, **changes})
 
 
-def asked_erp(**changes: Any) -> Asked:
+def asked_erp(**changes: object) -> Asked:
     """An ERP as a person adds it."""
     given = {
         "name": "bc",
@@ -90,9 +90,9 @@ def asked_erp(**changes: Any) -> Asked:
     return asked(**{**given, **changes})
 
 
-def with_site(program: Program, **changes: Any) -> int:
+def with_site(program: Program, **changes: object) -> int:
     return add_site(program.parts, asked(**changes), prefix="BGM", erp=None)
 
 
-def with_erp(program: Program, **changes: Any) -> int:
+def with_erp(program: Program, **changes: object) -> int:
     return add_erp(program.parts, asked_erp(**changes), company=COMPANY)

@@ -17,7 +17,7 @@ def assert_nothing_stored(program: Program) -> None:
     assert (program.parts.store.sites(), program.parts.store.erps()) == ((), ())
 
 
-def refuse(program: Program, make: Callable[..., Any], **changes: Any) -> str:
+def refuse(program: Program, make: Callable[..., Any], **changes: object) -> str:
     """The sentence with which these settings are refused."""
     with pytest.raises((UsageError, Misconfigured)) as refused:
         make(program, **changes)
@@ -32,7 +32,9 @@ def test_a_site_is_stored_as_it_was_asked_for_with_every_setting_filled_in(progr
     assert (site.name, site.platform, site.url, site.prefix, site.erp_id, site.allow_private) == (
         "bgm", "woocommerce", "https://shop.example.test/eu", "BGM", None, False,
     )  # fmt: skip
-    assert site.is_active and site.orders_sync and site.cursor is None
+    assert site.is_active
+    assert site.orders_sync
+    assert site.cursor is None
     assert site.settings == {
         "statuses": ["processing"],
         "mark_key": "sumatra_wc_integrator_exported",
@@ -74,7 +76,9 @@ def test_a_name_or_prefix_that_is_taken_is_refused(program: Program) -> None:
     with_erp(program)
     with pytest.raises(UsageError, match=r"There is a site named 'bgm' already\."):
         add_site(program.parts, asked(), prefix="XYZ", erp=None)
-    with pytest.raises(UsageError, match=r"The prefix BGM belongs to the site 'bgm'; order numbers must differ\."):
+    with pytest.raises(
+        UsageError, match=r"The prefix BGM belongs to the site 'bgm'; order numbers must differ\."
+    ):
         add_site(program.parts, asked(name="other"), prefix="BGM", erp=None)
     with pytest.raises(UsageError, match=r"There is an ERP named 'bc' already\."):
         add_erp(program.parts, asked_erp(), company=COMPANY)
@@ -109,7 +113,9 @@ def test_a_site_may_name_its_erp_and_only_one_there_is(program: Program) -> None
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "10.0.0.1", "169.254.169.254"])
 def test_a_private_address_needs_to_be_allowed(program: Program, host: str) -> None:
     reason = refuse(program, with_site, url=f"http://{host}:8090")
-    assert reason == f"{host.strip('[]')} is a private or local address; add --allow-private if that is meant."
+    assert (
+        reason == f"{host.strip('[]')} is a private or local address; add --allow-private if that is meant."
+    )
     with_site(program, url=f"http://{host}:8090", allow_private=True)
     assert program.parts.store.sites()[0].allow_private is True
 
@@ -133,7 +139,9 @@ def test_an_address_that_is_none_is_refused_with_a_sentence(program: Program, ur
     refuse(program, with_site, url=url)
 
 
-def test_a_name_that_does_not_resolve_yet_may_be_added(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_does_not_resolve_yet_may_be_added(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def nobody(*_arguments: object, **_options: object) -> None:
         raise OSError(-2, "Name or service not known")
 
@@ -171,7 +179,9 @@ _GOOD_SITE: list[tuple[str, str, Any]] = [
 
 
 @pytest.mark.parametrize(("name", "text", "value"), _GOOD_SITE)
-def test_a_good_setting_of_a_site_is_stored_with_its_type(program: Program, name: str, text: str, value: Any) -> None:
+def test_a_good_setting_of_a_site_is_stored_with_its_type(
+    program: Program, name: str, text: str, value: object
+) -> None:
     with_site(program, settings={name: text})
     (site,) = program.parts.store.sites()
     assert site.settings[name] == value
@@ -198,7 +208,13 @@ _BAD_SITE = [
     ("overlap", "inf"),
     ("overlap", "5 min"),
 ]
-_BAD_PLATFORM = [("statuses", "any"), ("decimals", "5"), ("decimals", "x"), ("mark_key", "_billing"), ("colour", "red")]
+_BAD_PLATFORM = [
+    ("statuses", "any"),
+    ("decimals", "5"),
+    ("decimals", "x"),
+    ("mark_key", "_billing"),
+    ("colour", "red"),
+]
 
 
 @pytest.mark.parametrize(("name", "text"), _BAD_SITE)
@@ -208,7 +224,9 @@ def test_a_bad_setting_of_a_site_is_refused_by_name_and_value(program: Program, 
 
 
 @pytest.mark.parametrize(("name", "text"), _BAD_PLATFORM)
-def test_a_bad_or_unknown_setting_of_the_platform_is_refused_by_name(program: Program, name: str, text: str) -> None:
+def test_a_bad_or_unknown_setting_of_the_platform_is_refused_by_name(
+    program: Program, name: str, text: str
+) -> None:
     assert name in refuse(program, with_site, settings={name: text})
 
 
@@ -233,7 +251,9 @@ _GOOD_ERP: list[tuple[str, str, Any]] = [
 
 
 @pytest.mark.parametrize(("name", "text", "value"), _GOOD_ERP)
-def test_a_good_setting_of_an_erp_is_stored_with_its_type(program: Program, name: str, text: str, value: Any) -> None:
+def test_a_good_setting_of_an_erp_is_stored_with_its_type(
+    program: Program, name: str, text: str, value: object
+) -> None:
     with_erp(program, settings={name: text})
     assert program.parts.store.erps()[0].settings[name] == value
 

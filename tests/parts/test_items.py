@@ -46,7 +46,9 @@ def test_items_are_stored_and_counted_where_they_are_new(program: Program) -> No
         "sku,name\nA-1,One,left over,and more\n",
     ],
 )
-def test_a_byte_order_mark_quotes_another_order_and_more_columns_do_no_harm(program: Program, text: str) -> None:
+def test_a_byte_order_mark_quotes_another_order_and_more_columns_do_no_harm(
+    program: Program, text: str
+) -> None:
     assert import_items(program.parts, erp_id=with_erp(program), lines=io.StringIO(text)) == 1
     assert stored_items(program) == [("A-1", "One", "allowed", "import")]
 
@@ -62,7 +64,10 @@ def test_a_quoted_name_may_hold_commas_and_quotes(program: Program) -> None:
     [
         ("", "The file must begin with a line of column names; missing: sku."),
         ("A-1,Widget\n", "The file must begin with a line of column names; missing: sku."),
-        ("sku,status\nA-1,allowed\nB-1,maybe\n", "Line 3: the status 'maybe' must be `allowed` or `not_allowed`."),
+        (
+            "sku,status\nA-1,allowed\nB-1,maybe\n",
+            "Line 3: the status 'maybe' must be `allowed` or `not_allowed`.",
+        ),
         ("sku,name\nA-1,One\n\n ,Nameless\n", "Line 4: a SKU must have 1 to 100 characters."),
         ("sku\nA-1\n" + "X" * 101 + "\n", "Line 3: a SKU must have 1 to 100 characters."),
     ],
@@ -78,7 +83,9 @@ def test_a_bad_line_is_named_and_no_item_is_stored(program: Program, text: str, 
 def test_a_file_that_calls_one_item_both_allowed_and_not_is_refused(program: Program) -> None:
     erp_id = with_erp(program)
     with pytest.raises(UsageError, match="Line 3"):
-        import_items(program.parts, erp_id=erp_id, lines=io.StringIO("sku,status\nA-1,not_allowed\na-1 ,allowed\n"))
+        import_items(
+            program.parts, erp_id=erp_id, lines=io.StringIO("sku,status\nA-1,not_allowed\na-1 ,allowed\n")
+        )
     assert stored_items(program) == []
 
 
@@ -97,7 +104,10 @@ def test_kits_are_stored_in_the_order_of_the_file(program: Program) -> None:
 def test_a_kit_in_the_file_is_replaced_as_a_whole_and_others_stay(program: Program) -> None:
     import_kits(program.parts, lines=io.StringIO(f"{HEAD}KIT,A,1\nKIT,B,1\nBOX,C,1\n"))
     assert import_kits(program.parts, lines=io.StringIO(f"{HEAD}KIT,D,4\n")) == 1
-    assert program.parts.store.kits() == {"KIT": (Component("D", Decimal(4)),), "BOX": (Component("C", Decimal(1)),)}
+    assert program.parts.store.kits() == {
+        "KIT": (Component("D", Decimal(4)),),
+        "BOX": (Component("C", Decimal(1)),),
+    }
 
 
 _QUANTITIES = ["0", "-1", "", "two", "1,5", "NaN", "Infinity", "0.000001", "1e30", "1e15"]
@@ -123,7 +133,9 @@ def test_a_bad_quantity_is_named_with_its_line_and_no_kit_is_stored(program: Pro
         (f"{HEAD}A,B,1\nB,C,1\nC,A,1\n", "The kit definition is circular: A > B > C > A."),
     ],
 )  # fmt: skip
-def test_a_bad_line_or_a_circle_is_named_and_no_kit_is_stored(program: Program, text: str, sentence: str) -> None:
+def test_a_bad_line_or_a_circle_is_named_and_no_kit_is_stored(
+    program: Program, text: str, sentence: str
+) -> None:
     with pytest.raises(UsageError) as refused:
         import_kits(program.parts, lines=io.StringIO(text))
     assert refused.value.reason == sentence

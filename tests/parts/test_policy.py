@@ -50,8 +50,12 @@ def test_a_rejection_goes_to_a_person_at_once_with_its_kind_and_field() -> None:
 @pytest.mark.parametrize(
     ("attempts", "seconds"), [(1, 5), (2, 10), (3, 20), (4, 40), (8, 640), (9, 900), (40, 900), (10**9, 900)]
 )
-def test_a_retry_waits_twice_as_long_each_time_up_to_a_quarter_of_an_hour(attempts: int, seconds: float) -> None:
-    assert decide(Retry("Later."), attempts=attempts) == Later(at=NOW + timedelta(seconds=seconds), reason="Later.")
+def test_a_retry_waits_twice_as_long_each_time_up_to_a_quarter_of_an_hour(
+    attempts: int, seconds: float
+) -> None:
+    assert decide(Retry("Later."), attempts=attempts) == Later(
+        at=NOW + timedelta(seconds=seconds), reason="Later."
+    )
 
 
 @pytest.mark.parametrize(("asked", "seconds"), [(0.0, 5.0), (3.0, 5.0), (120.0, 120.0), (3600.0, 3600.0)])
@@ -152,7 +156,9 @@ errors = st.sampled_from(
 def test_every_wait_is_above_zero_and_at_most_the_cap_and_its_spread(
     error: OrderSyncError, attempts: int, share: float
 ) -> None:
-    found = after(error, attempts=attempts, waiting_since=None, now=NOW, spread=lambda seconds: seconds * share)
+    found = after(
+        error, attempts=attempts, waiting_since=None, now=NOW, spread=lambda seconds: seconds * share
+    )
     assert 0 < seconds_of(found) <= 900 * 1.1
     assert found.reason == error.reason
 

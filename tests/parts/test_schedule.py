@@ -45,9 +45,7 @@ def test_a_new_site_waits_for_its_schedule_and_a_new_erps_items_are_due_at_once(
 
 def _change(program: Program, **changes: object) -> None:
     with program.engine.begin() as connection:
-        columns = {name: value for name, value in changes.items() if name in erps.c}
         connection.execute(update(sites).values(**changes))
-        connection.execute(update(erps).values(**columns))
 
 
 def test_what_is_due_is_rung_and_asking_twice_gives_the_same(program: Program) -> None:

@@ -78,7 +78,9 @@ def test_an_empty_key_file_is_not_replaced(tmp_path: Path) -> None:
 def test_what_is_no_key_is_refused_without_repeating_it(tmp_path: Path, text: str) -> None:
     with pytest.raises(Misconfigured) as refused:
         secrets.load_key(given=text, file=tmp_path / "secret.key")
-    assert refused.value.reason == "ORDERSYNC_SECRET_KEY holds no Fernet key (44 characters of URL-safe base64)."
+    assert (
+        refused.value.reason == "ORDERSYNC_SECRET_KEY holds no Fernet key (44 characters of URL-safe base64)."
+    )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -102,7 +104,9 @@ def test_a_wrong_key_gives_a_sentence_that_names_the_site(tmp_path: Path) -> Non
     )
 
 
-def test_a_new_key_before_the_old_one_reads_what_was_stored_and_stores_with_the_new_one(tmp_path: Path) -> None:
+def test_a_new_key_before_the_old_one_reads_what_was_stored_and_stores_with_the_new_one(
+    tmp_path: Path,
+) -> None:
     old, new = (Fernet.generate_key().decode() for _ in range(2))
     token = secrets.encrypt(secrets.load_key(given=old, file=tmp_path / "k"), CREDENTIALS)
     both = secrets.load_key(given=f"{new}, {old}", file=tmp_path / "k")

@@ -51,7 +51,9 @@ def test_the_file_of_the_working_directory_is_read(tmp_path: Path, monkeypatch: 
 
 
 def test_empty_values_count_as_unset(tmp_path: Path) -> None:
-    found = load(tmp_path, DATABASE_URL="", REDIS_URL="", ORDERSYNC_LEASE="", ORDERSYNC_SECRET_KEY="", ORDERSYNC_VAR="")
+    found = load(
+        tmp_path, DATABASE_URL="", REDIS_URL="", ORDERSYNC_LEASE="", ORDERSYNC_SECRET_KEY="", ORDERSYNC_VAR=""
+    )
     assert (found.redis_url, found.lease, found.secret_key) == (None, 300.0, None)
     assert found.database_url.endswith("/var/ordersync.db")
 
@@ -68,7 +70,9 @@ def test_a_line_without_an_equals_sign_is_named_and_its_text_is_not(tmp_path: Pa
     assert refused.value.reason == f"{tmp_path / 'env'}, line 2: expected NAME=value."
 
 
-@pytest.mark.parametrize("name", ["LEASE", "HTTP_TIMEOUT", "SOFT_TIME_LIMIT", "TIME_LIMIT", "CLOCK_SHIFT", "SWEEP_SECONDS"])
+@pytest.mark.parametrize(
+    "name", ["LEASE", "HTTP_TIMEOUT", "SOFT_TIME_LIMIT", "TIME_LIMIT", "CLOCK_SHIFT", "SWEEP_SECONDS"]
+)
 def test_what_is_no_number_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(Misconfigured) as refused:
         load(tmp_path, **{f"ORDERSYNC_{name}": "5 min"})
@@ -112,7 +116,9 @@ def test_the_shortest_time_limit_must_be_above_zero(tmp_path: Path, value: str) 
 
 
 def test_limits_in_the_right_order_are_taken(tmp_path: Path) -> None:
-    environment = {f"ORDERSYNC_{name}": str(number) for name, number in zip(_CHAIN, (0.5, 1, 1.5, 2), strict=True)}
+    environment = {
+        f"ORDERSYNC_{name}": str(number) for name, number in zip(_CHAIN, (0.5, 1, 1.5, 2), strict=True)
+    }
     found = load(tmp_path, **environment)
     assert (found.http_timeout, found.soft_time_limit, found.time_limit, found.lease) == (0.5, 1.0, 1.5, 2.0)
 
@@ -128,6 +134,8 @@ def test_limits_in_the_right_order_are_taken(tmp_path: Path) -> None:
         ("sqlite:////tmp/a.db", "sqlite:////tmp/a.db"),
     ],
 )
-def test_plain_database_addresses_get_the_driver_that_is_installed(tmp_path: Path, given: str, used: str) -> None:
+def test_plain_database_addresses_get_the_driver_that_is_installed(
+    tmp_path: Path, given: str, used: str
+) -> None:
     found = load(tmp_path, DATABASE_URL=given)
     assert (found.database_url, found.embedded_database) == (used, used.startswith("sqlite"))

@@ -45,7 +45,14 @@ READING = {
 }
 """What the run says when the list is answered so."""
 
-PAUSING = {"400_status", "401_bad_secret", "401_no_auth", "401_readonly_write", "401_unknown_key", "404_route"}
+PAUSING = {
+    "400_status",
+    "401_bad_secret",
+    "401_no_auth",
+    "401_readonly_write",
+    "401_unknown_key",
+    "404_route",
+}
 """Settings that cannot work: the site pauses (error table, `Misconfigured`)."""
 
 CUT = ("reset", "timeout", "truncated")
@@ -70,7 +77,7 @@ def test_a_failed_read_is_named_moves_nothing_and_loses_nothing(make_world: Make
     world.run()
     before = world.cursor(), world.counts()
     assert before[0] is not None
-    world.shop.add_orders([plain_order(303), plain_order(304)])
+    world.place(plain_order(303), plain_order(304))
     world.shop_fault(answer, times=-1, seconds=0.7)
 
     run = world.run()
@@ -104,7 +111,11 @@ def test_a_read_that_fails_midway_keeps_what_was_stored(make_world: MakeWorld, a
         plain_order(400 + place, date_modified_gmt=f"2026-11-20T18:{place // 60:02d}:{place % 60:02d}")
         for place in range(103)
     ]
-    world = make_world(orders=dated, limits={**TIGHT, "http": "1", "soft": "8", "hard": "9", "lease": "10"}, erp_settings={"t_late": "11"})
+    world = make_world(
+        orders=dated,
+        limits={**TIGHT, "http": "1", "soft": "8", "hard": "9", "lease": "10"},
+        erp_settings={"t_late": "11"},
+    )
     world.shop_fault(answer, path=f"{ORDERS_PATH}$", method="GET", skip=1, times=-1, seconds=1.2)
 
     bells = world.fetch()
@@ -273,8 +284,7 @@ BAD: dict[str, tuple[Change, str, str]] = {
     ),
     "SKU longer than the ERP takes": (_line(sku="X" * 300), "verify_skus", "does not exist"),
     "SKU that is a filter": (_line(sku="' or number ne '"), "verify_skus", "does not exist"),
-    "address longer than any column": (_billing(city="C" * 5000), "write", "too long"),
-    "modified date that is none": (_set(date_modified_gmt="yesterday"), "normalize", "date_modified_gmt"),
+    "address longer than any column": (_billing(city="C" * 5000), "write", "city is longer"),
 }
 """What is done to a good body, where it is rejected, and what the reason must hold."""
 
@@ -289,7 +299,8 @@ def mixed_page(database_template: Path, tmp_path_factory: pytest.TempPathFactory
         body = deepcopy(plain_order(_IDS[label]))
         change(body)
         bodies.append(body)
-    with opened_world(database_template, tmp_path_factory.mktemp("mixed"), orders=bodies) as world:
+    with opened_world(database_template, tmp_path_factory.mktemp("mixed")) as world:
+        world.shop.add_orders(bodies)
         world.run()
         yield world
 
@@ -314,7 +325,9 @@ def test_the_good_orders_of_a_page_with_bad_ones_go_all_the_way(mixed_page: Worl
 
 
 def test_the_bodies_of_bad_orders_are_stored_as_they_came(mixed_page: World) -> None:
-    stored = {int(row["platform_order_id"]) for row in mixed_page.rows("SELECT platform_order_id FROM rm_inbox")}
+    stored = {
+        int(row["platform_order_id"]) for row in mixed_page.rows("SELECT platform_order_id FROM rm_inbox")
+    }
     assert stored == {*_GOOD, *_IDS.values()}
 
 
@@ -322,7 +335,7 @@ def test_a_bad_order_that_is_mended_on_the_platform_goes_all_the_way(make_world:
     world = make_world(orders=[plain_order(351), plain_order(352, currency="ZZZ")])
     world.run()
     assert world.ends() == {351: "done", 352: "rejected"}
-    world.shop.add_orders([plain_order(352)])
+    world.place(plain_order(352))
     world.run()
     _is_all_done(world, 351, 352)
     assert not world.errors()
@@ -333,7 +346,7 @@ def test_an_element_without_an_id_stops_the_page_by_name_and_moves_nothing(make_
     world = make_world(orders=[plain_order(361)])
     world.run()
     before = world.cursor()
-    world.shop.add_orders([plain_order(362), plain_order(363)])
+    world.place(plain_order(362), plain_order(363))
     # The shop's listing keeps its own id; what it shows has none.
     world.shop._orders[362].body["id"] = None
     world.shop._orders[362].raw = None
@@ -344,6 +357,19 @@ def test_an_element_without_an_id_stops_the_page_by_name_and_moves_nothing(make_
     assert set(world.states()) == {361}
 
 
+def test_an_order_whose_modified_date_cannot_be_read_is_stored_and_rejected_by_name(
+    make_world: MakeWorld,
+) -> None:
+    """As the port says of `Seen.modified_at`."""
+    world = make_world()
+    world.shop.add_orders([plain_order(365, date_modified_gmt="yesterday"), plain_order(366)])
+    world.run()
+    state, stage, reason = world.states()[365]
+    assert (state, stage) == ("rejected", "normalize")
+    assert "date_modified_gmt" in reason
+    assert world.states()[366] == DONE
+
+
 def test_amounts_too_large_for_the_erp_are_rejected_not_rounded(make_world: MakeWorld) -> None:
     body = plain_order(371, total="99999999999999.99")
     body["line_items"][0] |= {"total": "99999999999999.99", "subtotal": "99999999999999.99", "price": 1e14}
@@ -351,9 +377,7 @@ def test_amounts_too_large_for_the_erp_are_rejected_not_rounded(make_world: Make
     world.run()
     assert world.states()[372] == DONE
     if world.ends()[371] == "done":
-        (document,) = [
-            each for each in world.documents() if each["externalDocumentNumber"] == "BGM-371"
-        ]
+        (document,) = [each for each in world.documents() if each["externalDocumentNumber"] == "BGM-371"]
         assert document["totalAmountIncludingTax"] == Decimal("99999999999999.99")
     else:
         assert world.ends()[371] == "rejected"

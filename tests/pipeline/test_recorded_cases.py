@@ -11,7 +11,7 @@ import pytest
 from app.ports.store import Run
 from app.sandbox.erp.records import put
 from app.sandbox.shop import recorded_orders
-from tests.pipeline.world import Json, World, opened_world
+from tests.pipeline.world import Json, MakeWorld, World, opened_world
 
 
 @dataclass(frozen=True)
@@ -68,18 +68,26 @@ CASES = {
     156: _exported("SKUs are compared case-folded and sent upper-case (contract BC 2)"),
     # 157: an empty SKU is no item of the ERP; the other two stand beside it.
     157: _at_skus("no SKU, a blocked one, an unknown one", "no SKU", _UNICODE_SKU, _BLOCKED, _LONG_SKU),
-    158: _at_skus("a variation without its own SKU shows its parent's, which is not in the ERP", "PNT", _NOT_IN_ERP),
+    158: _at_skus(
+        "a variation without its own SKU shows its parent's, which is not in the ERP", "PNT", _NOT_IN_ERP
+    ),
     159: _exported("meta of lines and order, objects among it, is no obstacle"),
     160: _exported("store credit pays all; before discounts it is 12.00, no test order"),
     161: _exported("store credit of 11.90 over product, shipping and tax (step 5)"),
     162: _exported("at two decimals the lines add up; the difference of 0.02 is a discount"),
     # 163: in the ERP, not in the middleware: soft (step 3), unmarked, tried again.
-    163: _Case("held", "the item is new in the ERP", "verify_skus", "", ("Not in the middleware yet", "BIG-1")),
+    163: _Case(
+        "held", "the item is new in the ERP", "verify_skus", "", ("Not in the middleware yet", "BIG-1")
+    ),
     # 164: the shop shows yen with two decimals (contract 8); money is whole smallest units (style 12), and the ERP's yen
     # are whole as well, so that 32.49 can neither be stored nor exported.
     164: _at_normalize("no whole yen", "validation", "32.49", "JPY"),
-    165: _at_normalize("an empty required address field (step 2)", "address", "billing address", "payment method"),
-    166: _at_normalize("no lines (step 2); the rule for test orders does not hide it", "validation", "no line items"),
+    165: _at_normalize(
+        "an empty required address field (step 2)", "address", "billing address", "payment method"
+    ),
+    166: _at_normalize(
+        "no lines (step 2); the rule for test orders does not hide it", "validation", "no line items"
+    ),
     167: _at_normalize("unknown country (step 2); the city is empty too", "address", "'XX'", "city"),
     168: _at_skus("one line has no SKU", "No SKU item", "no SKU"),
     169: _exported("coupons: the lines are net of them, the coupon lines carry their nominal value only"),
@@ -100,8 +108,12 @@ CASES = {
     196: _at_normalize("no address", "address", "billing address", "payment method"),
     # 197: every fault is named (port sales_channel, normalize).
     197: _at_normalize("fractional quantities; no address", "validation", "1.5", "0.333", "billing address"),
-    206: _at_normalize("no payment method while the total is above zero (step 2)", "payment", "payment method"),
-    214: _at_normalize("no payment method while the total is above zero (step 2)", "payment", "payment method"),
+    206: _at_normalize(
+        "no payment method while the total is above zero (step 2)", "payment", "payment method"
+    ),
+    214: _at_normalize(
+        "no payment method while the total is above zero (step 2)", "payment", "payment method"
+    ),
 }
 
 CREDIT = {
@@ -161,7 +173,9 @@ def test_each_order_ends_where_the_documents_say(world: World, order_id: int) ->
 
 
 @pytest.mark.parametrize("order_id", [order_id for order_id in CASES if CASES[order_id].end == "rejected"])
-def test_each_rejected_order_has_one_open_error_with_stage_kind_and_reason(world: World, order_id: int) -> None:
+def test_each_rejected_order_has_one_open_error_with_stage_kind_and_reason(
+    world: World, order_id: int
+) -> None:
     case = CASES[order_id]
     found = world.rows("SELECT * FROM rm_error_orders WHERE platform_order_id = :id", id=str(order_id))
     assert [(row["stage"], row["kind"], row["order_number"]) for row in found] == [
@@ -172,7 +186,9 @@ def test_each_rejected_order_has_one_open_error_with_stage_kind_and_reason(world
 
 
 def test_only_rejected_orders_have_an_error(world: World) -> None:
-    assert sorted(world.errors()) == [order_id for order_id in sorted(CASES) if CASES[order_id].end == "rejected"]
+    assert sorted(world.errors()) == [
+        order_id for order_id in sorted(CASES) if CASES[order_id].end == "rejected"
+    ]
 
 
 def test_orders_in_other_statuses_are_never_seen(world: World) -> None:
@@ -246,9 +262,7 @@ def test_no_customer_was_made(world: World) -> None:
 
 
 @pytest.mark.parametrize("order_id", _DONE)
-def test_each_document_has_the_lines_of_its_order(
-    documents: dict[str, list[Json]], order_id: int
-) -> None:
+def test_each_document_has_the_lines_of_its_order(documents: dict[str, list[Json]], order_id: int) -> None:
     (document,) = documents[f"BGM-{order_id}"]
     found = [
         (line["lineType"], line["lineObjectNumber"], line["quantity"], line["netAmount"])
@@ -405,3 +419,42 @@ def test_an_order_that_was_stopped_left_no_trace_outside(world: World, order_id:
     assert f"BGM-{order_id}" not in world.document_numbers()
     assert not world.rows("SELECT id FROM rm_order WHERE platform_order_id = :id", id=str(order_id))
     assert world.shop.order(order_id) == BODIES[order_id]
+
+
+# The gift card that lowers the total and leaves no trace in the body (contract 8), where the status lets it be seen.
+
+
+def _paid_by_card() -> Json:
+    return {**BODIES[190], "status": "processing"}
+
+
+def test_a_total_lowered_without_a_trace_is_rejected_with_the_sum_that_shows_why(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world(orders=[_paid_by_card()])
+    world.run()
+    state, stage, reason = world.states()[190]
+    assert (state, stage) == ("rejected", "normalize")
+    for words in ("24.00", "7.95", "2.86", "34.81", "0.00", "gift_card_by_difference"):
+        assert words in reason
+    assert world.documents() == []
+
+
+def test_a_site_that_says_so_takes_the_difference_for_a_gift_card(make_world: MakeWorld) -> None:
+    world = make_world(orders=[_paid_by_card()], site_settings={"gift_card_by_difference": "true"})
+    world.run()
+    assert world.ends() == {190: "done"}
+    (document,) = world.documents()
+    assert document["totalAmountIncludingTax"] == Decimal(0)
+    (card,) = [line for line in document["lines"] if line["lineObjectNumber"] == "40700"]
+    assert (card["lineType"], card["quantity"], card["netAmount"]) == (
+        "Account",
+        Decimal(1),
+        Decimal("-34.81"),
+    )
+    (line,) = world.rows("SELECT amount, credit, nominal FROM rm_lineitems WHERE line_type = 7")
+    assert [_money(line[name]) for name in ("amount", "credit", "nominal")] == [
+        Decimal(0),
+        Decimal("34.81"),
+        Decimal("34.81"),
+    ]

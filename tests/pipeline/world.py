@@ -119,7 +119,9 @@ def _settings(var: Path, limits: Mapping[str, str]) -> Settings:
 class World:
     """One middleware with its peers, and what a test does with them."""
 
-    def __init__(self, program: Program, clock: Clock, *, shop: Shop, erp: Erp, urls: tuple[str, str]) -> None:
+    def __init__(
+        self, program: Program, clock: Clock, *, shop: Shop, erp: Erp, urls: tuple[str, str]
+    ) -> None:
         self.clock = clock
         self.shop = shop
         self.erp = erp
@@ -134,6 +136,7 @@ class World:
         self.road = inline.InlineRoad(self.parts)
         self.site_id = self.erp_id = 0
         self.fetched = FetchResult(run_id=None, state="")
+        self.shop_requests_before = 0
 
     # What is done.
 
@@ -235,6 +238,11 @@ class World:
         )
         times = [datetime.fromisoformat(row["at"]).replace(tzinfo=UTC) for row in found if row["at"]]
         return min(times, default=None)
+
+    def place(self, *bodies: Json) -> None:
+        """Put orders into the shop as if they had been placed, or edited, at this moment."""
+        now = self.shop.now()
+        self.shop.add_orders([body | {"date_modified_gmt": now} for body in bodies])
 
     def shop_fault(self, kind: str, *, method: str = "*", path: str = ORDERS_PATH, **more: Any) -> None:  # noqa: ANN401 - as the shop's control door takes it
         """Let the shop's next answers of this kind of request be a fault; `times` -1 for ever."""

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import requests
 
 from app.bootstrap import Program, open_program, prepare_database, sync_items
 from app.celery_door import Workers, worker_command
+from app.demo import clock_shift
 from app.ports.store import Run
 from app.runtime import ProcessGroup
 from app.sandbox.erp import COMPANY_ID, Erp, demo_fill
@@ -99,6 +101,8 @@ def middleware(
         "ORDERSYNC_VAR": str(tmp_path / "var"),
         "ORDERSYNC_ENV_FILE": "/dev/null",
         "REDIS_URL": empty_broker_url,
+        # Outside of the ERP's maintenance window, whatever the hour of the week.
+        "ORDERSYNC_CLOCK_SHIFT": str(clock_shift(datetime.now(UTC)).total_seconds()),
         **LIMITS,
     }
     settings = load_settings(environment)

@@ -11,7 +11,7 @@ from tests.road.conftest import Middleware
 
 pytestmark = pytest.mark.slow
 
-GENERATED = 120
+GENERATED = 60
 EXPORTED_OF_RECORDED, REJECTED_OF_RECORDED, SKIPPED_OF_RECORDED = 18, 21, 1
 SKUS = ["WID-001", "COMP-A", "COMP-B", "HOSE-3", "KIT-PARENT-123"]
 EXPECTED = {
@@ -51,7 +51,7 @@ def test_a_worker_killed_in_the_middle_and_started_again_ends_with_the_same_coun
     middleware: Middleware, killed_at: str
 ) -> None:
     middleware.shop.generate(GENERATED, 3, SKUS, spread_seconds=GENERATED)
-    middleware.slow_down(milliseconds=100)
+    middleware.slow_down(milliseconds=60)
     middleware.start_worker()
     run_id = middleware.start_run()
     killed: list[int] = []

@@ -108,5 +108,9 @@ def peer(answerer: Answerer, handler: type[Connection] = Connection) -> Iterator
         thread.join()
 
 
-def client_of(url: str, *, timeout: float = 5.0, allow_private: bool = True, max_body: int = 1_000_000) -> HttpClient:
-    return HttpClient(account="bgm", base_url=url, timeout=timeout, allow_private=allow_private, max_body=max_body)
+def client_of(
+    url: str, *, timeout: float = 5.0, allow_private: bool = True, max_body: int = 1_000_000
+) -> HttpClient:
+    return HttpClient(
+        account="bgm", base_url=url, timeout=timeout, allow_private=allow_private, max_body=max_body
+    )

@@ -16,9 +16,13 @@ from tests.domain.profile import REPEATABLE
 
 NOW = datetime(2026, 3, 17, 12, 0, 0, tzinfo=UTC)
 
-scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+scalars = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+)
 values = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4), max_leaves=12
+    scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
 )
 blanks = st.text(alphabet=" \t\r\n", max_size=3)
 
@@ -29,7 +33,9 @@ def answer(body: bytes = b"", **headers: str) -> Answer:
 
 
 @REPEATABLE
-@given(rows=st.lists(values, max_size=6), indent=st.none() | st.integers(0, 3), around=st.tuples(blanks, blanks))
+@given(
+    rows=st.lists(values, max_size=6), indent=st.none() | st.integers(0, 3), around=st.tuples(blanks, blanks)
+)
 def test_the_raw_elements_joined_parse_to_the_same_array(
     rows: list[Any], indent: int | None, around: tuple[str, str]
 ) -> None:
@@ -143,12 +149,16 @@ def test_an_answer_says_whether_it_is_json(content_type: str, is_json: bool) -> 
         ("\u00b2", None),
     ],
 )
-def test_retry_after_is_read_in_both_forms_against_the_peers_own_clock(value: str, seconds: float | None) -> None:
+def test_retry_after_is_read_in_both_forms_against_the_peers_own_clock(
+    value: str, seconds: float | None
+) -> None:
     assert answer(Retry_After=value, Date=format_datetime(NOW, usegmt=True)).retry_after == seconds
 
 
 def test_retry_after_as_a_date_without_a_date_header_counts_from_now() -> None:
-    wanted = answer(Retry_After=format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)).retry_after
+    wanted = answer(
+        Retry_After=format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
+    ).retry_after
     assert wanted is not None
     assert 90 < wanted <= 100
 

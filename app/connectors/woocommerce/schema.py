@@ -179,6 +179,8 @@ class _Order(_Part):
         error_messages={**_MISSING, "invalid": "is neither true nor false"},
     )
     date_created_gmt = _date()
+    # Not used here, but reading goes by it: an order without it would never be noticed again.
+    date_modified_gmt = _date()
     date_paid_gmt = _date(allow_none=True)
     total = _money()
     total_tax = _money()

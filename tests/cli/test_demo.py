@@ -1,0 +1,158 @@
+"""The demonstration as a process of its own: it ends by itself or by Ctrl-C, and leaves no process behind."""
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from app.demo import clock_shift
+from app.runtime import exclusive_lock
+from tests.cli.conftest import ORDERSYNC, plain_environment, sentence
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo")]
+
+
+@pytest.fixture
+def one_demo_at_a_time(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Two demos that start in the same moment may take the same free port; nothing here is about that."""
+    with exclusive_lock(tmp_path_factory.getbasetemp().parent / "demo-test.lock", wait=90):
+        yield
+
+
+class Demo:
+    """`ordersync demo` in a working directory of its own."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.folder = folder
+        self.said = folder / "said.txt"
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            # A suite that a shell runs in the background ignores Ctrl-C, and its children would inherit that.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        with self.said.open("wb") as out, (folder / "complained.txt").open("wb") as err:
+            self.process = subprocess.Popen(
+                [ORDERSYNC, "demo", *options], stdout=out, stderr=err, cwd=folder, env=environment(folder)
+            )
+
+    def wait_until_it_says(self, words: str, *, seconds: float = 60) -> None:
+        deadline = time.monotonic() + seconds
+        while words not in self.said.read_text(encoding="utf-8"):
+            assert self.process.poll() is None, self.output()
+            assert time.monotonic() < deadline, self.output()
+            time.sleep(0.05)
+
+    def output(self) -> str:
+        return self.said.read_text(encoding="utf-8") + (self.folder / "complained.txt").read_text(
+            encoding="utf-8"
+        )
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Every process that the demo starts can be told by the name of its folder in its environment."""
+    return {**plain_environment(), "HOME": str(folder), "DEMO_TEST_FOLDER": str(folder)}
+
+
+def processes_of(folder: Path) -> list[str]:
+    listed = subprocess.run(
+        ["ps", "axeww"], capture_output=True, text=True, check=True, errors="replace"
+    ).stdout
+    return [
+        line
+        for line in listed.splitlines()
+        if f"DEMO_TEST_FOLDER={folder}" in line and "<defunct>" not in line
+    ]
+
+
+def assert_nothing_is_left(folder: Path) -> None:
+    # What a process group leaves to the kernel is gone within moments.
+    deadline = time.monotonic() + 3
+    while processes_of(folder) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert processes_of(folder) == []
+
+
+def test_the_demo_ends_by_itself_with_one_json_object_and_leaves_nothing_behind(
+    tmp_path: Path, one_demo_at_a_time: None
+) -> None:
+    demo = Demo(tmp_path, "--once")
+    demo.wait_until_it_says("Worker, beat and Flower are up")
+    # The witness of the check below: while the demo runs, its processes are seen.
+    assert len(processes_of(tmp_path)) >= 7
+    assert demo.process.wait(timeout=90) == 0, demo.output()
+    assert_nothing_is_left(tmp_path)
+    summary = json.loads(demo.said.read_text(encoding="utf-8").rstrip("\n").split("\n")[-1])
+    ends = ("exported", "held", "rejected", "skipped", "closed")
+    assert summary["fetched"] == sum(summary[name] for name in ends) == 40
+    assert (summary["written"], summary["acknowledged"], summary["exported"]) == (18, 18, 18)
+    assert (summary["held"], summary["rejected"], summary["skipped"], summary["closed"]) == (1, 20, 1, 0)
+    assert summary["state"] == "finished"
+    assert 0 < summary["seconds"] < 60
+    assert len(summary["orders"]) == 22
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["complained.txt", "said.txt", "var"]
+
+
+def test_a_second_demo_says_that_one_is_running_and_ctrl_c_stops_the_first_in_order(
+    tmp_path: Path, one_demo_at_a_time: None
+) -> None:
+    demo = Demo(tmp_path)
+    demo.wait_until_it_says("Ctrl-C stops everything.")
+    database = (tmp_path / "var" / "demo" / "ordersync.db").stat().st_ino
+    second = subprocess.run(
+        [ORDERSYNC, "demo", "--once"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+        cwd=tmp_path,
+        env=environment(tmp_path),
+    )
+    lock = tmp_path.resolve() / "var" / "demo.lock"
+    assert (second.returncode, second.stdout) == (2, "")
+    assert "".join(second.stderr.split()) == "".join(
+        f"ordersync: Another process is using {lock.parent} ({lock} is locked).".split()
+    )
+    assert demo.process.poll() is None
+    assert (tmp_path / "var" / "demo" / "ordersync.db").stat().st_ino == database
+    assert len(processes_of(tmp_path)) >= 7
+    demo.process.send_signal(signal.SIGINT)
+    assert demo.process.wait(timeout=30) == 0, demo.output()
+    assert sentence(demo.output()).endswith("Everything is stopped.")
+    assert_nothing_is_left(tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_during_the_start_stops_what_has_been_started(
+    tmp_path: Path, one_demo_at_a_time: None, number: signal.Signals
+) -> None:
+    demo = Demo(tmp_path)
+    demo.wait_until_it_says("Sandbox shop at")
+    demo.process.send_signal(number)
+    assert demo.process.wait(timeout=30) == 0, demo.output()
+    assert_nothing_is_left(tmp_path)
+    # Nothing holds the lock: another demo may start.
+    with exclusive_lock(tmp_path / "var" / "demo.lock"):
+        pass
+
+
+SUNDAY = datetime(2026, 3, 15, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("now", "days"),
+    [
+        (SUNDAY + timedelta(hours=16, minutes=59), 0),
+        (SUNDAY + timedelta(hours=17), 1),
+        (SUNDAY + timedelta(hours=23), 1),
+        (SUNDAY + timedelta(days=1, hours=3, minutes=59), 1),
+        (SUNDAY + timedelta(days=1, hours=4), 0),
+        (SUNDAY + timedelta(days=3), 0),
+    ],
+)
+def test_the_demos_clock_goes_ahead_by_whole_days_near_the_maintenance_window(
+    now: datetime, days: int
+) -> None:
+    assert clock_shift(now) == timedelta(days=days)
