@@ -155,6 +155,14 @@ def open_program(settings: Settings, *, url: str | None = None) -> Program:
     if settings.embedded_database:
         settings.var.mkdir(parents=True, exist_ok=True)
     engine = open_engine(settings.database_url)
+    try:
+        return _opened(settings, engine, url=url)
+    except BaseException:
+        engine.dispose()
+        raise
+
+
+def _opened(settings: Settings, engine: Engine, *, url: str | None) -> Program:
     if not is_current(engine):
         if not settings.embedded_database:
             raise Misconfigured("The database's schema is not this program's; run `ordersync migrate`.")
@@ -183,8 +191,10 @@ def prepare_database(settings: Settings) -> None:
     if settings.embedded_database:
         settings.var.mkdir(parents=True, exist_ok=True)
     engine = open_engine(settings.database_url)
-    migrate(engine)
-    engine.dispose()
+    try:
+        migrate(engine)
+    finally:
+        engine.dispose()
 
 
 _of_process: dict[int, Program] = {}

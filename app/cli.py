@@ -15,6 +15,7 @@ from typing import Any, NoReturn, TextIO
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from app import __version__, demo
 from app.bootstrap import Program, inline, open_program, pipeline, prepare_database, sync_items
@@ -35,6 +36,11 @@ _out = Console()
 _err = Console(stderr=True)
 
 
+def _say(text: str) -> None:
+    """A sentence for a person, as it is: not wrapped where it is read by a program, and not taken for markup."""
+    _err.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 class _Commands(click.Group):
     """Turns named failures into one sentence on standard error and an exit code."""
 
@@ -47,7 +53,7 @@ class _Commands(click.Group):
             self._end(error.reason, 1)
 
     def _end(self, reason: str, code: int) -> NoReturn:
-        _err.print(f"ordersync: {reason}", markup=False, highlight=False)
+        _say(f"ordersync: {reason}")
         raise SystemExit(code)
 
 
@@ -66,27 +72,32 @@ def _program() -> Program:
     return open_program(load_settings())
 
 
-def _show(value: Any, *, as_json: bool, table: Callable[[], Table | str]) -> None:
+def _show(value: Any, *, as_json: bool, table: Callable[[], Table | Text]) -> None:
     if as_json:
         click.echo(json_text(value))
     else:
         _out.print(table())
 
 
-def _pairs(given: tuple[str, ...], option: str) -> dict[str, str]:
+def _settings(given: tuple[str, ...]) -> dict[str, str]:
     found: dict[str, str] = {}
     for each in given:
         name, equals, value = each.partition("=")
         if not equals or not name:
-            raise UsageError(f"{option} {each.partition('=')[0]!r} must look like name=value.")
+            raise UsageError(f"--set {name!r} must look like name=value.")
         found[name] = value
     return found
 
 
 def _credentials(given: tuple[str, ...]) -> dict[str, str]:
     """`name=value`, `name=env:VARIABLE` or `name=file:PATH`; the last two keep secrets out of the shell's history."""
-    found = _pairs(given, "--credential")
-    for name, value in found.items():
+    found: dict[str, str] = {}
+    for each in given:
+        name, equals, value = each.partition("=")
+        if not equals or not name:
+            # What was typed is not repeated: without a name it is the secret itself.
+            raise UsageError("Each --credential must look like name=value.")
+        found[name] = value
         kind, _, rest = value.partition(":")
         if kind == "env":
             if rest not in os.environ:
@@ -101,6 +112,10 @@ def _credentials(given: tuple[str, ...]) -> dict[str, str]:
                 raise UsageError(
                     f"The credential {name} cannot be read from {rest} ({error.strerror})."
                 ) from None
+            except UnicodeDecodeError:
+                raise UsageError(
+                    f"The credential {name} cannot be read from {rest} (it is no text in UTF-8)."
+                ) from None
     return found
 
 
@@ -108,7 +123,7 @@ def _credentials(given: tuple[str, ...]) -> dict[str, str]:
 def migrate() -> None:
     """Bring the database to the schema of this program."""
     prepare_database(load_settings())
-    _err.print("The database is up to date.")
+    _say("The database is up to date.")
 
 
 @main.command("demo")
@@ -176,9 +191,8 @@ def _status_table(value: Mapping[str, Any]) -> Table:
             ", ".join(f"{count} {state}" for state, count in sorted(site["orders"].items())) or "none yet"
         )
         note = site["paused"] or ("" if site["active"] else "disabled")
-        table.add_row(
-            site["name"], site["platform"], _time(site["last_run"]), _time(site["next_run"]), orders, note
-        )
+        times = (_time(site["last_run"]), _time(site["next_run"]))
+        table.add_row(*map(Text, (site["name"], site["platform"], *times, orders, note)))
     return table
 
 
@@ -240,12 +254,10 @@ def site_add(
         url=url,
         allow_private=allow_private,
         credentials=_credentials(credentials),
-        settings=_pairs(settings, "--set"),
+        settings=_settings(settings),
     )
     configure.add_site(_program().parts, asked, prefix=prefix, erp=erp)
-    _err.print(
-        f"The site {name} is added. Read it now with: ordersync sync {name}", markup=False, highlight=False
-    )
+    _say(f"The site {name} is added. Read it now with: ordersync sync {name}")
 
 
 @site.command("list")
@@ -296,14 +308,10 @@ def erp_add(
         url=url,
         allow_private=allow_private,
         credentials=_credentials(credentials),
-        settings=_pairs(settings, "--set"),
+        settings=_settings(settings),
     )
     configure.add_erp(_program().parts, asked, company=company)
-    _err.print(
-        f"The ERP {name} is added. Read its items now with: ordersync items sync",
-        markup=False,
-        highlight=False,
-    )
+    _say(f"The ERP {name} is added. Read its items now with: ordersync items sync")
 
 
 @erp.command("list")
@@ -332,8 +340,13 @@ def erp_list(as_json: bool) -> None:
 def _rows(rows: list[dict[str, Any]], *columns: str) -> Table:
     table = Table(*(name.replace("_", " ") for name in columns))
     for row in rows:
-        table.add_row(*(_time(row[name]) if name.endswith("_run") else str(row[name]) for name in columns))
+        cells = (_time(row[name]) if name.endswith("_run") else str(row[name]) for name in columns)
+        table.add_row(*map(Text, cells))
     return table
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 @main.group()
@@ -360,6 +373,8 @@ def items_sync(erp_name: str | None, as_json: bool) -> None:
     """Read the ERP's items that changed since the last time."""
     program = _program()
     result = sync_items(program.parts, erp_id=_erp_id(program, erp_name))
+    if result.state in {"failed", "busy"} and not as_json:
+        raise Misconfigured(result.reason)
     value = {
         "state": result.state,
         "read": result.read,
@@ -370,12 +385,12 @@ def items_sync(erp_name: str | None, as_json: bool) -> None:
     _show(
         value,
         as_json=as_json,
-        table=f"{result.read} items read, {result.new} of them new. {result.reason}".strip,
+        table=lambda: Text(
+            f"{_counted(result.read, 'item')} read, {result.new} of them new. {result.reason}".rstrip()
+        ),
     )
     if result.state in {"failed", "busy"}:
-        if as_json:
-            sys.exit(1)
-        raise Misconfigured(result.reason)
+        sys.exit(1)
 
 
 @items.command("import")
@@ -385,7 +400,7 @@ def items_import(file: TextIO, erp_name: str | None) -> None:
     """Items from a CSV file: sku, name, status (allowed or not_allowed)."""
     program = _program()
     new = import_items(program.parts, erp_id=_erp_id(program, erp_name), lines=file)
-    _err.print(f"Imported; {new} items are new.")
+    _say(f"Imported; {_counted(new, 'item')} {'is' if new == 1 else 'are'} new.")
 
 
 @main.group()
@@ -398,7 +413,7 @@ def kits() -> None:
 def kits_import(file: TextIO) -> None:
     """Kits from a CSV file: parent_sku, component_sku, quantity. A parent in the file is replaced as a whole."""
     count = import_kits(_program().parts, lines=file)
-    _err.print(f"{count} kits imported.")
+    _say(f"{_counted(count, 'kit')} imported.")
 
 
 @kits.command("list")
@@ -432,11 +447,8 @@ def sync(name: str, in_process: bool, patience: float, as_json: bool) -> None:
     else:
         _out.print(run_table(report))
     if not settled:
-        _err.print(
-            f"Some orders are still in motion after {patience:g} seconds; they go on by themselves.",
-            markup=False,
-        )
-    if not settled or run.state in {"failed", "busy"}:
+        _say(f"Some orders are still in motion after {patience:g} seconds; they go on by themselves.")
+    if not settled or run.state == "failed":
         sys.exit(1)
 
 
@@ -455,9 +467,10 @@ def _inline_run(name: str, patience: float) -> Iterator[tuple[Program, Run, bool
 @contextmanager
 def _celery_run(name: str, patience: float) -> Iterator[tuple[Program, Run, bool]]:
     settings = load_settings()
+    program = open_program(settings)
+    # Before a broker is started for it.
+    found = site_named(program.parts, name)
     with some_broker(settings) as url:
-        program = open_program(settings, url=url)
-        found = site_named(program.parts, name)
         workers = Workers(settings, url=url)
         with workers.some() as own, RunProgress(_err) as progress:
             run_id = program.parts.store.open_run(kind="orders", site_id=found.id)

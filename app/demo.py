@@ -33,6 +33,7 @@ from app.sync.overview import COUNTED, run_report
 _KITS = "parent_sku,component_sku,quantity\nKIT-PARENT-123,COMP-A,3\nKIT-PARENT-123,COMP-B,1\n"
 _COMPANY = "7dbba574-5f6f-4d2a-9a3c-2f6b0c1d9e01"
 _LATE_ITEM = {"number": "BIG-1", "displayName": "Item that arrives after the item sync"}
+_CELERY = [sys.executable, "-m", "celery", "-A", "workers.app"]
 _FLOWER_LOGIN = "demo:demo"
 _LIMITS = {
     "ORDERSYNC_HTTP_TIMEOUT": "2",
@@ -45,6 +46,8 @@ _T_LATE = "5"
 _MARGIN = timedelta(hours=2)
 _PATIENCE = 300.0
 _RESTART_PAUSE = 0.5
+_INTERRUPTED = 130
+_PORTS_TRIED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,8 @@ def run(wishes: Wishes, *, console: Console) -> int:
             return _Demo(wishes, var, console).run()
         except KeyboardInterrupt:
             console.print("Everything is stopped.")
-            return 0
+            # Who asked for the end of the road did not get there: a script must not take it for one.
+            return _INTERRUPTED if wishes.once else 0
 
 
 @contextmanager
@@ -106,6 +110,7 @@ class _Demo:
                 f"The ERP's weekly maintenance window is on or near; the demo's clock is set {shift.days} days ahead.",
                 style="yellow",
             )
+        self._flower_port = 0
         self._environment = {
             "ORDERSYNC_VAR": str(var),
             "ORDERSYNC_ENV_FILE": os.devnull,
@@ -124,12 +129,12 @@ class _Demo:
             shop, erp = self._start_peers(group)
             program = open_program(settings, url=url)
             site_id = self._configure(program, shop=shop, erp=erp)
-            flower = self._start_workers(group, settings, url)
+            self._start_workers(group, settings, url)
             workers = Workers(settings, url=url)
             workers.wait_until_they_answer()
             self._say("Worker, beat and Flower are up")
             report = self._sync(program, workers, group, site_id)
-            self._show(report, shop=shop, erp=erp, flower=flower)
+            self._show(report, shop=shop, erp=erp)
             if not self._wishes.once:
                 self._stay(group)
         if self._wishes.once:
@@ -143,14 +148,11 @@ class _Demo:
 
     def _start_peers(self, group: ProcessGroup) -> tuple[str, str]:
         """The sandbox shop and ERP; their addresses."""
-        urls = []
-        for name, preferred in (("shop", 8090), ("erp", 8046)):
-            port = free_port(preferred)
-            latency = ["--latency-ms", str(self._wishes.latency_ms)]
-            group.start(name, [sys.executable, "-m", f"app.sandbox.{name}", "--port", str(port), *latency])
-            urls.append(f"http://127.0.0.1:{port}")
-        for url in urls:
-            self._wait_for(url)
+        started = {
+            name: self._start_peer(group, name, free_port(preferred))
+            for name, preferred in (("shop", 8090), ("erp", 8046))
+        }
+        urls = [self._answering(group, name, url) for name, url in started.items()]
         if self._wishes.orders:
             skus = ["WID-001", "COMP-A", "COMP-B", "THIRD-3", "HOSE-3", "TS-1", "KIT-PARENT-123"]
             wanted = {
@@ -163,15 +165,29 @@ class _Demo:
         self._say(f"Sandbox shop at {urls[0]}, sandbox ERP at {urls[1]}")
         return urls[0], urls[1]
 
-    def _wait_for(self, url: str) -> None:
+    def _start_peer(self, group: ProcessGroup, name: str, port: int) -> str:
+        command = [sys.executable, "-m", f"app.sandbox.{name}", "--port", str(port)]
+        group.start(name, [*command, "--latency-ms", str(self._wishes.latency_ms)])
+        return f"http://127.0.0.1:{port}"
+
+    def _answering(self, group: ProcessGroup, name: str, url: str) -> str:
+        """The address at which our own sandbox answers: another one than `url` where somebody was quicker to take its port."""
+        for _ in range(_PORTS_TRIED):
+            if self._is_ready(group, name, url):
+                return url
+            url = self._start_peer(group, name, free_port(0))
+        raise Misconfigured(f"The sandbox {name} did not start; see {group.log_path(name)}.")
+
+    def _is_ready(self, group: ProcessGroup, name: str, url: str) -> bool:
+        """Whether the sandbox says itself that it listens there: an answer might be another demo's. False once it has ended."""
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
-            try:
-                with urlopen(f"{url}/_sandbox/requests", timeout=2):  # noqa: S310 - our own loopback address
-                    return
-            except OSError:
-                time.sleep(0.05)
-        raise Misconfigured(f"The sandbox at {url} did not start; see {self._var / 'log'}.")
+            if name in group.poll():
+                return False
+            if url in group.log_path(name).read_text(encoding="utf-8", errors="replace"):
+                return True
+            time.sleep(0.02)
+        raise Misconfigured(f"The sandbox at {url} did not start; see {group.log_path(name)}.")
 
     def _configure(self, program: Program, *, shop: str, erp: str) -> int:
         """What a person does once for a real shop and ERP, with the sandbox's keys."""
@@ -224,20 +240,23 @@ class _Demo:
         self._say(f"Shop and ERP are connected, {items.new} items and 1 kit are known")
         return site_id
 
-    def _start_workers(self, group: ProcessGroup, settings: Settings, url: str) -> str:
-        """Worker, beat and Flower; Flower's address."""
-        environment = {**self._environment, "REDIS_URL": url, "DATABASE_URL": settings.database_url}
-        celery = [sys.executable, "-m", "celery", "-A", "workers.app"]
+    def _start_workers(self, group: ProcessGroup, settings: Settings, url: str) -> None:
+        """Worker, beat and Flower."""
+        self._environment |= {"REDIS_URL": url, "DATABASE_URL": settings.database_url}
+        environment = self._environment
         group.start("worker", worker_command(), environment=environment)
         group.start(
             "beat",
-            [*celery, "beat", "--loglevel=WARNING", "-s", str(self._var / "beat-schedule")],
+            [*_CELERY, "beat", "--loglevel=WARNING", "-s", str(self._var / "beat-schedule")],
             environment=environment,
         )
-        port = free_port(5555)
-        flower = [*celery, "flower", "--address=127.0.0.1", f"--port={port}", "--loglevel=WARNING"]
-        group.start("flower", flower, environment={**environment, "FLOWER_BASIC_AUTH": _FLOWER_LOGIN})
-        return f"http://127.0.0.1:{port}"
+        self._start_flower(group, preferred=5555)
+
+    def _start_flower(self, group: ProcessGroup, *, preferred: int) -> None:
+        self._flower_port = free_port(preferred)
+        flower = [*_CELERY, "flower", "--address=127.0.0.1", f"--port={self._flower_port}"]
+        environment = {**self._environment, "FLOWER_BASIC_AUTH": _FLOWER_LOGIN}
+        group.start("flower", [*flower, "--loglevel=WARNING"], environment=environment)
 
     def _sync(
         self, program: Program, workers: Workers, group: ProcessGroup, site_id: int
@@ -251,42 +270,48 @@ class _Demo:
                 run_id,
                 patience=_PATIENCE,
                 progress=progress,
-                each_look=lambda: _restart(group, self._console),
+                each_look=lambda: self._restart(group),
             )
         return run_report(program.parts, found, site="bgm", settled=settled)
 
-    def _show(self, report: dict[str, object], *, shop: str, erp: str, flower: str) -> None:
+    def _show(self, report: dict[str, object], *, shop: str, erp: str) -> None:
         self._console.print()
         self._console.print(run_table(report))
         if self._wishes.once:
             return
-        self._console.print()
-        self._console.print(
-            f"Flower (tasks and workers):  {flower}   sign in as {_FLOWER_LOGIN.replace(':', ' / ')}",
-            highlight=False,
-        )
-        self._console.print(f"The shop's orders:           {shop}/_sandbox/orders", highlight=False)
-        self._console.print(f"The ERP's documents:         {erp}/_sandbox/documents", highlight=False)
-        self._console.print(
+        sign_in = _FLOWER_LOGIN.replace(":", " / ")
+        for hint in (
+            "",
+            f"Flower (tasks and workers):  {self._flower}   sign in as {sign_in}",
+            f"The shop's orders:           {shop}/_sandbox/orders",
+            f"The ERP's documents:         {erp}/_sandbox/documents",
             f"The middleware, by command:  ORDERSYNC_VAR={_shown(self._var)} .venv/bin/ordersync order list",
-            highlight=False,
-        )
-        self._console.print(
-            "The held order goes on when the next item sync brings its item (every 15 minutes). Ctrl-C stops everything."
-        )
+            "The held order goes on when the next item sync brings its item (every 15 minutes). Ctrl-C stops everything.",
+        ):
+            # Whole lines, so that an address or a command can be copied.
+            self._console.print(hint, markup=False, highlight=False, soft_wrap=True)
 
     def _stay(self, group: ProcessGroup) -> None:
         while True:
             time.sleep(_RESTART_PAUSE)
-            _restart(group, self._console)
+            self._restart(group)
 
+    def _restart(self, group: ProcessGroup) -> None:
+        """What exits is started again: Celery's worker may, when its broker goes away, and Flower does, when its port is taken."""
+        for name, code in group.poll().items():
+            self._console.print(f"{name} ended with {code} and is started again.", style="yellow")
+            time.sleep(_RESTART_PAUSE)
+            if name != "flower":
+                group.restart(name)
+                continue
+            before = self._flower
+            self._start_flower(group, preferred=self._flower_port)
+            if self._flower != before:
+                self._console.print(f"Flower is at {self._flower} now.", highlight=False, soft_wrap=True)
 
-def _restart(group: ProcessGroup, console: Console) -> None:
-    """What exits is started again: Celery's worker may, when its broker goes away."""
-    for name, code in group.poll().items():
-        console.print(f"{name} ended with {code} and is started again.", style="yellow")
-        time.sleep(_RESTART_PAUSE)
-        group.restart(name)
+    @property
+    def _flower(self) -> str:
+        return f"http://127.0.0.1:{self._flower_port}"
 
 
 def _shown(path: Path) -> str:

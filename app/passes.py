@@ -6,6 +6,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import redis
 import structlog
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 log = structlog.get_logger("ordersync.passes")
 
@@ -14,7 +16,13 @@ _SECONDS = 300
 
 def connect(url: str) -> "redis.Redis":
     """A client for a broker's address, which may name a unix socket in kombu's way (`redis+socket:///path?virtual_host=0`)."""
-    options: dict[str, Any] = {"socket_timeout": 2.0, "socket_connect_timeout": 2.0, "decode_responses": True}
+    options: dict[str, Any] = {
+        "socket_timeout": 2.0,
+        "socket_connect_timeout": 2.0,
+        "decode_responses": True,
+        # A cache that is away is done without; asking again ten times, as the library would, costs more than it saves.
+        "retry": Retry(NoBackoff(), 0),
+    }
     parts = urlsplit(url)
     if parts.scheme == "redis+socket":
         database = parse_qs(parts.query).get("virtual_host", ["0"])[0]

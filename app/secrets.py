@@ -1,7 +1,9 @@
 """Credentials at rest: Fernet, with a key from the environment or from a key file that only its owner can read."""
 
+import contextlib
 import json
 import os
+import tempfile
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -23,20 +25,31 @@ def load_key(*, given: str | None, file: Path) -> MultiFernet:
 
 
 def _from_file(file: Path) -> str:
+    if not file.exists():
+        _make(file)
+    return _settled(file)
+
+
+def _make(file: Path) -> None:
+    """Make the key file whole and for its owner alone, unless another process has just made it.
+
+    It gets its name once it is written, and only where there is none: two that start together end up with one key.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    fresh = Path(name)
     try:
-        # Made with its mode and only where there is none: two processes that start together end up with one key.
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return _settled(file)
-    with os.fdopen(descriptor, "w", encoding="ascii") as handle:
-        key = Fernet.generate_key().decode()
-        handle.write(key)
-    return key
+        with os.fdopen(descriptor, "wb") as handle:
+            handle.write(Fernet.generate_key())
+        with contextlib.suppress(FileExistsError):
+            os.link(fresh, file)
+    finally:
+        fresh.unlink()
 
 
 def _settled(file: Path) -> str:
-    text = file.read_text(encoding="ascii").strip()
+    # What is no ASCII is no key either; it is refused where the key is opened.
+    text = file.read_text(encoding="ascii", errors="replace").strip()
     if not text:
         raise Misconfigured(
             f"The key file {file} is empty; put the key back, or remove the file where no credentials are stored yet."

@@ -3,6 +3,7 @@
 Order of precedence: environment, then `.env` in the working directory, then the defaults here.
 """
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -86,10 +87,13 @@ def _number(values: Mapping[str, str], name: str, default: float) -> float:
     if not text:
         return default
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
         message = f"{name} is {text!r}; it must be a number of seconds."
-        raise Misconfigured(message) from None
+        raise Misconfigured(message)
+    return value
 
 
 def load_settings(environment: Mapping[str, str] | None = None, *, dotenv: Path | None = None) -> Settings:
@@ -113,6 +117,9 @@ def load_settings(environment: Mapping[str, str] | None = None, *, dotenv: Path 
         flower_auth=_secret(values, "ORDERSYNC_FLOWER_AUTH"),
     )
     settings.check_time_limits()
+    if settings.sweep_seconds <= 0:
+        message = f"ORDERSYNC_SWEEP_SECONDS ({settings.sweep_seconds:g} s) must be above zero."
+        raise Misconfigured(message)
     return settings
 
 

@@ -104,7 +104,9 @@ def problems_table(orders: Sequence[Mapping[str, str]]) -> Table:
     for each in sorted(
         orders, key=lambda one: (ranks[one["state"]], len(one["platform_order_id"]), one["platform_order_id"])
     ):
-        table.add_row(each["order"], Text(each["state"], style=_COLOURS[each["state"]]), Text(each["reason"]))
+        table.add_row(
+            Text(each["order"]), Text(each["state"], style=_COLOURS[each["state"]]), Text(each["reason"])
+        )
     return table
 
 
@@ -115,7 +117,8 @@ def orders_table(orders: Sequence[OrderSummary]) -> Table:
         total = "" if each.total is None else f"{each.total:.2f} {each.currency}"
         number = each.order_number or f"(platform id {each.platform_order_id})"
         state = Text(each.state.value, style=_COLOURS[each.state.value])
-        table.add_row(number, each.site, state, each.stage.value, total, each.erp_document, Text(each.reason))
+        texts = (each.stage.value, total, each.erp_document, each.reason)
+        table.add_row(Text(number), Text(each.site), state, *map(Text, texts))
     return table
 
 
@@ -161,7 +164,8 @@ def order_page(details: Mapping[str, Any]) -> Iterator[RenderableType]:
         detail = ", ".join(
             f"{name}: {value}" for name, value in each["detail"].items() if value not in {"", None}
         )
-        events.add_row(each["at"].strftime("%Y-%m-%d %H:%M:%S"), each["stage"], each["event"], Text(detail))
+        cells = (each["at"].strftime("%Y-%m-%d %H:%M:%S"), each["stage"], each["event"], detail)
+        events.add_row(*map(Text, cells))
     yield events
 
 
@@ -174,7 +178,6 @@ def _lines(lines: Sequence[Mapping[str, Any]]) -> Table:
             *(f"{each[name]:.2f}" for name in ("amount", "credit", "nominal")),
         )
         indent = "  " if each["parent"] else ""
-        table.add_row(
-            str(each["position"]), kind, Text(indent + (each["sku"] or "")), Text(each["name"]), *numbers
-        )
+        cells = (str(each["position"]), kind, indent + (each["sku"] or ""), each["name"], *numbers)
+        table.add_row(*map(Text, cells))
     return table

@@ -6,9 +6,13 @@ on what the database says is due, and the sweeper rings again what nobody came f
 
 from typing import Any
 
+import structlog
 from celery import Task, chain, shared_task, signature
+from kombu.exceptions import OperationalError
 
 from app.bootstrap import Bell, Link, Owed, Stage, holds_up, inline, pipeline, program_of_process
+
+log = structlog.get_logger("ordersync.road")
 
 
 def ring(bell: Bell, *, countdown: float | None = None) -> None:
@@ -17,7 +21,11 @@ def ring(bell: Bell, *, countdown: float | None = None) -> None:
         signature(f"ordersync.{link}", kwargs={"batch_id": bell.batch_id}, immutable=True)
         for link in bell.links
     )
-    chain(first.set(countdown=countdown), *rest).apply_async()
+    try:
+        chain(first.set(countdown=countdown), *rest).apply_async()
+    except OperationalError as error:
+        # The broker is away. What is stored stays due, and the sweeper rings it when the broker is back.
+        log.warning("not_rung", batch=bell.batch_id, link=str(bell.link), failure=type(error).__name__)
 
 
 @shared_task(name="ordersync.fetch")

@@ -22,7 +22,11 @@ def tick(**_from_a_newer_sender: Any) -> None:
 def sweep_due(**_from_a_newer_sender: Any) -> None:
     """Ring what is due and was not rung lately."""
     program = program_of_process()
-    sweep(program.parts, ring=ring, interval=program.settings.sweep_seconds)
+    sweep(program.parts, ring=ring, interval=program.settings.sweep_seconds, ring_run=_ring_run)
+
+
+def _ring_run(run_id: int, site_id: int) -> None:
+    fetch.delay(site_id=site_id, run_id=run_id)
 
 
 @shared_task(name="ordersync.sync_items")

@@ -16,12 +16,13 @@ def open_engine(url: str, *, busy_seconds: float = 30.0) -> Engine:
     its snapshot stale and fail, and two claims could take the same rows.
     """
     parsed = make_url(url)
+    # A failure's text goes into logs, and a statement's values are people's names and addresses.
+    arguments: dict[str, Any] = {"json_serializer": _as_json, "hide_parameters": True}
     if parsed.get_backend_name() != "sqlite":
-        arguments: dict[str, Any] = {"json_serializer": _as_json}
         if parsed.get_backend_name() in {"mysql", "mariadb"}:
             arguments["isolation_level"] = "READ COMMITTED"
         return create_engine(parsed, pool_pre_ping=True, pool_size=5, **arguments)
-    engine = create_engine(parsed, connect_args={"timeout": busy_seconds}, json_serializer=_as_json)
+    engine = create_engine(parsed, connect_args={"timeout": busy_seconds}, **arguments)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_immediate)
     return engine

@@ -122,6 +122,7 @@ runs = _table(
     Column("reason", String(1000), nullable=False, default=""),
     Column("counts", JSON, nullable=False),
     Column("started_at", UtcTime, nullable=False),
+    Column("rung_at", UtcTime),
     Column("read_at", UtcTime),
     Column("finished_at", UtcTime),
     Index(None, "site_id", "started_at"),

@@ -1,6 +1,6 @@
 """An ERP: where items are verified and orders end up as sales documents."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -86,11 +86,14 @@ class Erp(Protocol):
         """All documents with these external numbers, open and posted; every number asked for is a key of the answer."""
         ...
 
-    def create_documents(self, drafts: Sequence[Draft]) -> Mapping[str, ErpDocument | OrderSyncError]:
+    def create_documents(
+        self, drafts: Sequence[Draft], *, in_time: Callable[[], bool]
+    ) -> Mapping[str, ErpDocument | OrderSyncError]:
         """Write each draft as one document with all its lines, or not at all, and read it back.
 
         For each external number: the document as the ERP holds it; `Reject` where the ERP, or the mapping, refuses this
         order (nothing was written); `Retry` where it certainly was not tried; `Unknown` where the outcome is not known.
+        `in_time` is asked before each request that writes; once it says no, what was not begun is answered `Retry`.
         Raises nothing but `Misconfigured`, and that only before anything was sent.
         """
         ...

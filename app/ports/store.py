@@ -4,7 +4,7 @@ Times are the database's own clock. A claim gives a token; a change made under a
 dropped, so a process that was stalled and wakes up late changes nothing.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -164,7 +164,8 @@ class Waiting:
 class Failed:
     """The order, or the owed step, needs a person. `id` is the thread's or the step's, as claimed.
 
-    `document`: what the ERP holds although the order is in error; the link is kept.
+    `document`: what the ERP holds although the order is in error; the link is kept. `unsent`: the ERP certainly holds nothing
+    of this attempt, so that nothing can come of it any more.
     """
 
     id: int
@@ -173,6 +174,7 @@ class Failed:
     field: str | None = None
     order: Order | None = None
     document: ErpDocument | None = None
+    unsent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +194,7 @@ class OwedStep:
     step_id: int
     thread_id: int
     site_id: int
+    erp_id: int
     state: StepState
     attempts: int
     unsettled: int
@@ -201,6 +204,11 @@ class OwedStep:
     platform_order_id: str
     external_number: str
     order: Order
+
+    @property
+    def begun(self) -> bool:
+        """Whether something of an earlier attempt may still come to be in the ERP."""
+        return self.intent_at is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +267,7 @@ class Run:
     state: str
     reason: str
     counts: Mapping[str, int]
+    is_read: bool
     started_at: datetime
     finished_at: datetime | None
 
@@ -382,7 +391,7 @@ class Store(Protocol):
         outcomes: Sequence[StepOutcome],
         closed: Sequence[Closed] = (),
     ) -> Settled: ...
-    def new_versions(self, site_id: int, seen: Iterable[Seen], *, read_at: datetime) -> Restarted:
+    def new_versions(self, site_id: int, seen: Collection[Seen], *, read_at: datetime) -> Restarted:
         """Store what was read again and differs; such orders restart."""
         ...
 
@@ -404,8 +413,15 @@ class Store(Protocol):
         """Batches with rows due and not rung within `rung_before` seconds, marked as rung now."""
         ...
 
-    def close_runs(self) -> tuple[Run, ...]:
-        """End the runs none of whose orders is in motion. Returns those that ended now."""
+    def unread_runs(self, *, rung_before: float) -> tuple[tuple[int, int], ...]:
+        """Runs (id, site) whose reading is owed, which nobody reads and which were not rung for so many seconds; rung now."""
+        ...
+
+    def close_runs(self, *, cut_off_after: float) -> tuple[Run, ...]:
+        """End the runs none of whose orders is in motion. Returns those that ended now.
+
+        A run whose reading has not ended after `cut_off_after` seconds is given up.
+        """
         ...
 
     # Looking.

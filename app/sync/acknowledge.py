@@ -10,9 +10,9 @@ from app.errors import OrderSyncError
 from app.ports.sales_channel import Seen
 from app.ports.store import Closed, OwedStep, Site, StepDone, StepOutcome
 from app.sync import standing
-from app.sync.owed import failure, failures, gate, pause_channel
+from app.sync.owed import failure, failures, gate, in_time, pause_channel
 from app.sync.parts import Parts, site_with_id
-from app.sync.steps import StepResult, report, step_result
+from app.sync.steps import StepResult, is_alone, report, step_result
 
 log = structlog.get_logger("ordersync.road")
 
@@ -21,13 +21,24 @@ _AT_ONCE = 100
 
 def acknowledge(parts: Parts, *, batch_id: int) -> StepResult:
     """Mark the batch's written orders on the platform, after asking how they stand now."""
+    total = StepResult()
+    started = parts.ticks()
+    while in_time(parts, started):
+        result, one_by_one = _some(parts, batch_id=batch_id)
+        total = total.and_then(result)
+        if not one_by_one:
+            break
+    return total
+
+
+def _some(parts: Parts, *, batch_id: int) -> tuple[StepResult, bool]:
     token = str(uuid.uuid4())
     claim = parts.store.claim_steps
     owed = claim(
         Owed.ACKNOWLEDGE, batch_id=batch_id, token=token, lease_seconds=parts.limits.lease, limit=_AT_ONCE
     )
     if not owed:
-        return StepResult()
+        return StepResult(), False
     started = parts.ticks()
     site = site_with_id(parts, owed[0].site_id)
     workable, outcomes = gate(parts, site, owed)
@@ -38,20 +49,15 @@ def acknowledge(parts: Parts, *, batch_id: int) -> StepResult:
             more, closed, restarted = _mark(parts, site, workable)
             outcomes += more
         except OrderSyncError as error:
-            log.warning(
-                "step_failed",
-                link="acknowledge",
-                site=site.name,
-                failure=type(error).__name__,
-                reason=error.reason,
-            )
+            kind = type(error).__name__
+            log.warning("step_failed", link="acknowledge", site=site.name, failure=kind, reason=error.reason)
             pause_channel(parts, site, error)
             outcomes += failures(parts, workable, error)
     settled = parts.store.settle_steps(
         Owed.ACKNOWLEDGE, batch_id=batch_id, token=token, outcomes=outcomes, closed=closed
     )
     report(parts, Owed.ACKNOWLEDGE, batch_id, settled, claimed=len(owed), started=started)
-    return step_result(parts, settled, restarted=restarted)
+    return step_result(parts, settled, restarted=restarted), is_alone([each.unsettled for each in owed])
 
 
 def _mark(

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from app.errors import UsageError
 from app.ports.connector import Connector
@@ -32,6 +33,11 @@ def add_site(parts: Parts, asked: Asked, *, prefix: str, erp: str | None) -> int
     connector = _checked(parts, asked, port="sales_channel")
     if not _PREFIX.fullmatch(prefix):
         raise UsageError(f"The prefix {prefix!r} must be 1 to 16 capital letters and digits, such as BGM.")
+    for site in parts.store.sites():
+        if site.name != asked.name and _address(site.url) == _address(asked.url):
+            raise UsageError(
+                f"The site {site.name!r} has this address already; every order would be exported twice."
+            )
     settings = read_site_settings(asked.settings, platform=connector.read_settings)
     now = parts.store.now()
     return parts.store.add_site(
@@ -52,6 +58,12 @@ def add_site(parts: Parts, asked: Asked, *, prefix: str, erp: str | None) -> int
 def add_erp(parts: Parts, asked: Asked, *, company: str) -> int:
     """Store an ERP. Its items are read at the next tick. Raises `UsageError` or `Misconfigured`."""
     connector = _checked(parts, asked, port="erp")
+    wanted = (_address(asked.url), company.strip().lower())
+    for row in parts.store.erps():
+        if row.name != asked.name and (_address(row.url), row.company.strip().lower()) == wanted:
+            raise UsageError(
+                f"The ERP {row.name!r} is this company at this address already; every order would be exported twice."
+            )
     settings = read_erp_settings(asked.settings, platform=connector.read_settings, late=connector.late)
     parts.peers.check_late(asked.name, settings["t_late"])
     return parts.store.add_erp(
@@ -84,6 +96,13 @@ def _checked(parts: Parts, asked: Asked, *, port: str) -> Connector:
     for url in urls:
         parts.peers.check_address(url, allow_private=asked.allow_private)
     return connector
+
+
+def _address(url: str) -> tuple[str, str, int, str]:
+    """What two ways of writing one address have in common; it has been checked, so that it can be taken apart."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return parts.scheme, parts.hostname or "", port, parts.path.rstrip("/")
 
 
 def _erp_id(parts: Parts, name: str) -> int:

@@ -23,12 +23,14 @@ class Customers:
         self._numbers: dict[str, str] = {}
         self._found: Mapping[str, tuple[ErpCustomer, ...]] = {}
         self._intent_at: datetime | None = None
+        self._asked_at = parts.store.now()
 
     def look_up(self, orders: Sequence[Order]) -> None:
         """Ask once for all of them: our links first, the ERP for the rest. Raises what the ERP's read raises."""
         emails = list(dict.fromkeys(_email(order) for order in orders if _email(order)))
         self._numbers |= self._parts.store.customer_numbers(self._row.id, emails)
         unknown = [email for email in emails if email not in self._numbers]
+        self._asked_at = self._parts.store.now()
         self._found = self._erp.find_customers(unknown) if unknown else {}
 
     def may_be(self, order: Order, number: str) -> bool:
@@ -94,7 +96,7 @@ class Customers:
         """Our own intent to create this customer; an older one counts until it can no longer have any effect."""
         store = self._parts.store
         link = store.customer_link(self._row.id, email, intend=True)
-        if link is not None and not link.mine and store.now() >= link.intent_at + self._options.late:
+        if link is not None and not link.mine and self._asked_at >= link.intent_at + self._options.late:
             # The ERP was asked after that moment and has no such customer, so that attempt came to nothing.
             store.drop_customer_intent(self._row.id, email, intent_at=link.intent_at)
             link = store.customer_link(self._row.id, email, intend=True)

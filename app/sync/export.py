@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import structlog
 
-from app.domain.road import Owed, StepState
+from app.domain.road import Owed
 from app.errors import Misconfigured, OrderSyncError, Unknown
 from app.ports.erp import Draft, Erp, ErpDocument, ErpItem
 from app.ports.store import Closed, ErpRow, OwedStep, Site, StepOutcome, Waiting
@@ -16,7 +16,7 @@ from app.sync.customers import Customers
 from app.sync.options import ErpOptions, erp_options
 from app.sync.outcomes import answered, kit_parents, looked_up
 from app.sync.owed import failure, failures, gate, in_time, pause_channel
-from app.sync.parts import Parts, erp_of, site_with_id
+from app.sync.parts import Parts, site_with_id
 from app.sync.policy import pause_until
 from app.sync.steps import StepResult, report, step_result
 
@@ -25,39 +25,43 @@ log = structlog.get_logger("ordersync.road")
 _AT_ONCE = 50
 _FIRST_SLICE = 10
 _EASY_SECONDS = 5.0
-_STILL_FRESH = timedelta(seconds=30)
+_STILL_FRESH = timedelta(seconds=2)
+"""An answer to the mark that is no older than this shows how an order stands; asking again would see nothing newer."""
 
 
 def export(parts: Parts, *, batch_id: int) -> StepResult:
     """Write the batch's orders to the ERP as one document each."""
     total = StepResult()
     started = parts.ticks()
-    while in_time(parts, started, kind=Owed.EXPORT):
-        result = _some(parts, batch_id=batch_id)
+    while in_time(parts, started):
+        result = _some(parts, batch_id=batch_id, started=started)
         if result is None:
             break
         total = total.and_then(result)
     return total
 
 
-def _some(parts: Parts, *, batch_id: int) -> StepResult | None:
+def _some(parts: Parts, *, batch_id: int, started: float) -> StepResult | None:
     token = str(uuid.uuid4())
-    owed = parts.store.claim_steps(
+    claim = parts.store.claim_steps
+    owed = claim(
         Owed.EXPORT, batch_id=batch_id, token=token, lease_seconds=parts.limits.lease, limit=_AT_ONCE
     )
     if not owed:
         return None
-    started = parts.ticks()
+    begun = parts.ticks()
     site = site_with_id(parts, owed[0].site_id)
     workable, outcomes = gate(parts, site, owed)
-    work = _Export(parts, site, token=token, started=started)
-    work.outcomes += outcomes
-    if workable:
-        work.run(workable)
-    settled = parts.store.settle_steps(
-        Owed.EXPORT, batch_id=batch_id, token=token, outcomes=work.outcomes, closed=work.closed
-    )
-    report(parts, Owed.EXPORT, batch_id, settled, claimed=len(owed), started=started)
+    work = _Export(parts, site, token=token, started=started, outcomes=outcomes)
+    try:
+        if workable:
+            work.run(workable)
+    finally:
+        # Whatever stopped the work, what has become of each order by then is stored. The others' lease ends by itself.
+        settled = parts.store.settle_steps(
+            Owed.EXPORT, batch_id=batch_id, token=token, outcomes=work.outcomes, closed=work.closed
+        )
+    report(parts, Owed.EXPORT, batch_id, settled, claimed=len(owed), started=begun)
     return step_result(parts, settled, restarted=tuple(work.restarted))
 
 
@@ -80,7 +84,11 @@ class _Export:
             return
         left = {step.step_id: step for step in wanted}
         try:
-            self._deliver(erp_of(self.parts, self.site), wanted, left)
+            for row in self.parts.store.erps():
+                # To the ERP the order was written for, whatever the site's settings say today.
+                of_row = [step for step in wanted if step.erp_id == row.id]
+                if of_row:
+                    self._deliver(row, of_row, left)
         except OrderSyncError as error:
             # Raised only by what reads: nothing was sent for those that are left, and what was in doubt stays so.
             log.warning(
@@ -104,11 +112,11 @@ class _Export:
     def _still_wanted(self, owed: Sequence[OwedStep]) -> list[OwedStep]:
         """Ask the platform about those not just seen by acknowledging. What may have been sent is looked up in any case."""
         now = self.parts.store.now()
-        sent = [step for step in owed if step.state is not StepState.OWED]
+        sent = [step for step in owed if step.begun]
         fresh = [
             step
             for step in owed
-            if step.state is StepState.OWED
+            if not step.begun
             and step.acknowledged_at is not None
             and now - step.acknowledged_at < _STILL_FRESH
         ]
@@ -129,12 +137,14 @@ class _Export:
         """Look, and then write what is not there. A step leaves `left` when its outcome stands."""
         erp = self.parts.peers.erp(row)
         options = erp_options(row.settings)
+        asked_at = self.parts.store.now()
         documents = erp.find_documents([step.external_number for step in owed])
         customers = Customers(self.parts, erp, row, options)
         customers.look_up([step.order for step in owed])
         absent = []
         for step in owed:
-            outcome = looked_up(self.parts, step, documents[step.external_number], customers, options)
+            found = documents[step.external_number]
+            outcome = looked_up(step, found, customers, options, asked_at=asked_at)
             if outcome is None:
                 absent.append(step)
             else:
@@ -159,7 +169,7 @@ class _Export:
         waiting = list(absent)
         ready: list[tuple[OwedStep, Draft]] = []
         size = _FIRST_SLICE
-        while (waiting or ready) and in_time(self.parts, self.started, kind=Owed.EXPORT):
+        while (waiting or ready) and in_time(self.parts, self.started):
             if waiting and len(ready) < size:
                 step = waiting.pop(0)
                 number = self._customer(step, customers)
@@ -215,7 +225,7 @@ class _Export:
         if not drafts:
             return {}
         try:
-            return erp.create_documents(drafts)
+            return erp.create_documents(drafts, in_time=lambda: in_time(self.parts, self.started))
         except Misconfigured as error:
             # Raised only before anything was sent.
             self._pause_erp(error)

@@ -16,7 +16,7 @@ from app.ports.store import Bell, Sighting, Site, Stored
 from app.sync.items import fill_if_empty
 from app.sync.options import SiteOptions, site_options
 from app.sync.parts import Parts, maintenance_until, paused_sentence, site_with_id
-from app.sync.policy import pause_until
+from app.sync.policy import pause_until, read_again_at
 from app.sync.schedule import next_site_run
 
 log = structlog.get_logger("ordersync.fetch")
@@ -40,29 +40,34 @@ class FetchResult:
 def fetch(parts: Parts, *, site_id: int, ring: Ring, run_id: int | None = None) -> FetchResult:
     """Read one site. With `run_id` a person asked for it, so it runs whether it is due or not.
 
-    Never raises for a failure of the platform: the run says what happened, and what was stored before goes its way.
+    Does nothing where the run was read already. Never raises for a failure of the platform: the run says what happened, and
+    what was stored before goes its way.
     """
     site = site_with_id(parts, site_id)
     asked = run_id is not None
     now = parts.store.now()
     if not asked and (not site.is_active or not site.orders_sync or site.order_next_run > now):
         return FetchResult(run_id=None, state="not_due")
+    if run_id is not None and parts.store.run(run_id).is_read:
+        return FetchResult(run_id=run_id, state="read")
+    started = parts.ticks()
+    until = maintenance_until(parts, site)
+    if until is not None:
+        return _ended(parts, site, run_id, state="paused", reason=paused_sentence(now, until))
     token = parts.store.claim_site(site_id, lease_seconds=parts.limits.lease)
     if token is None:
-        return _ended(
-            parts, site, run_id, state="busy", reason="Another run is reading this site at this moment."
-        )
+        # Somebody reads this site now. A run that waits for its turn is rung again by the sweeper.
+        return FetchResult(run_id=run_id, state="busy")
+    next_run = next_site_run(parts, dict(site.settings))
     run = parts.store.open_run(kind="orders", site_id=site_id) if run_id is None else run_id
-    next_run = None
-    if asked:
-        _unpause(parts, site)
     try:
-        until = maintenance_until(parts, site)
-        if until is not None:
-            return _ended(parts, site, run, state="paused", reason=paused_sentence(now, until))
-        next_run = next_site_run(parts, dict(site.settings))
-        return _read(parts, site, token=token, run_id=run, ring=ring)
+        if asked:
+            _unpause(parts, site)
+        result, again_at = _read(parts, site, token=token, run_id=run, ring=ring, started=started)
+        next_run = next_run if again_at is None else min(next_run, again_at)
+        return result
     finally:
+        # A run that was cut off stays unread, and is rung again by the sweeper.
         parts.store.release_site(site_id, token, next_run=next_run)
 
 
@@ -81,21 +86,28 @@ def _ended(parts: Parts, site: Site, run_id: int | None, *, state: str, reason: 
     return FetchResult(run_id=run_id, state=state, reason=reason)
 
 
-def _read(parts: Parts, site: Site, *, token: str, run_id: int, ring: Ring) -> FetchResult:
+def _read(
+    parts: Parts, site: Site, *, token: str, run_id: int, ring: Ring, started: float
+) -> tuple[FetchResult, datetime | None]:
+    """How the reading ended, and when to read again where that is sooner than the schedule says."""
     try:
         fill_if_empty(parts, site)
         channel = parts.peers.channel(site)
         for bell in parts.store.adopt_waiting(site.id, run_id=run_id):
             ring(bell)
-        reading = _Reading(parts, site, channel, token=token, run_id=run_id, ring=ring)
+        reading = _Reading(parts, site, channel, token=token, run_id=run_id, ring=ring, started=started)
         reading.run()
     except Misconfigured as error:
-        parts.store.pause_site(site.id, until=pause_until(parts.store.now()), reason=error.reason)
+        until = pause_until(parts.store.now())
+        parts.store.pause_site(site.id, until=until, reason=error.reason)
         log.error("site_paused", site=site.name, reason=error.reason)  # noqa: TRY400 - the reason says all; a trace would not help
-        return _ended(parts, site, run_id, state="failed", reason=error.reason)
+        return _ended(parts, site, run_id, state="failed", reason=error.reason), until
     except OrderSyncError as error:
         # What was stored before stays stored and goes on; the cursor stands behind it, so nothing is passed over.
-        return _ended(parts, site, run_id, state="failed", reason=error.reason)
+        asked = error.after if isinstance(error, Retry) else None
+        return _ended(parts, site, run_id, state="failed", reason=error.reason), read_again_at(
+            parts.store.now(), asked=asked
+        )
     if site.paused_reason is not None:
         parts.store.pause_site(site.id, until=None, reason=None)
     parts.store.finish_reading(run_id, state=None, reason="")
@@ -108,14 +120,22 @@ def _read(parts: Parts, site: Site, *, token: str, run_id: int, ring: Ring) -> F
         again=reading.again,
         skipped=reading.skipped,
     )
-    return FetchResult(run_id=run_id, state="read")
+    return FetchResult(run_id=run_id, state="read"), None
 
 
 class _Reading:
     """One pass over what changed since the cursor."""
 
     def __init__(
-        self, parts: Parts, site: Site, channel: SalesChannel, *, token: str, run_id: int, ring: Ring
+        self,
+        parts: Parts,
+        site: Site,
+        channel: SalesChannel,
+        *,
+        token: str,
+        run_id: int,
+        ring: Ring,
+        started: float,
     ) -> None:
         self._parts = parts
         self._site = site
@@ -125,7 +145,7 @@ class _Reading:
         self._ring = ring
         self._options: SiteOptions = site_options(site.settings)
         self._cursor = site.cursor
-        self._deadline = parts.ticks() + parts.limits.soft_time_limit - parts.limits.http_timeout
+        self._deadline = started + parts.limits.soft_time_limit - parts.limits.http_timeout
         self._answered_at: datetime | None = None
         self.new = self.again = self.skipped = 0
 

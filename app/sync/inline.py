@@ -57,7 +57,7 @@ class InlineRoad:
         deadline = self._parts.ticks() + patience
         while True:
             self.run_due()
-            sweep(self._parts, ring=self.ring, interval=_SWEEP_INTERVAL)
+            sweep(self._parts, ring=self.ring, interval=_SWEEP_INTERVAL, ring_run=self._read)
             run = self._parts.store.run(run_id)
             progress(run.counts)
             if run.finished_at is not None:
@@ -66,6 +66,9 @@ class InlineRoad:
                 return False
             if not self.run_due():
                 time.sleep(0.1)
+
+    def _read(self, run_id: int, site_id: int) -> None:
+        pipeline.fetch(self._parts, site_id=site_id, run_id=run_id, ring=self.ring)
 
     def _run(self, bell: Bell) -> None:
         for link in bell.links:

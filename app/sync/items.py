@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
 import structlog
@@ -17,10 +18,16 @@ from app.sync.schedule import next_items_run
 
 log = structlog.get_logger("ordersync.items")
 
+_LOOK_BACK = timedelta(minutes=10)
+"""An ERP shows a change when its transaction ends, which may be minutes after the time the change bears."""
+_LOOK_AGAIN = timedelta(milliseconds=1)
+_TOO_MANY = 10**9
+"""Quantities are below that, with at most five decimals: what the column of a line holds."""
+
 
 @dataclass(frozen=True, slots=True)
 class ItemsResult:
-    """How an item sync ended: `done`, `paused`, `failed` or `busy`."""
+    """How an item sync ended: `done`, `partial` (time ran out, the next one goes on), `paused`, `failed` or `busy`."""
 
     state: str
     read: int = 0
@@ -38,6 +45,7 @@ def sync_items(parts: Parts, *, erp_id: int) -> ItemsResult:
     token = parts.store.claim_items_sync(erp_id, lease_seconds=parts.limits.lease)
     if token is None:
         return ItemsResult(state="busy", reason="Another run is reading the items at this moment.")
+    result = ItemsResult(state="failed")
     try:
         result = _sync(parts, row)
     except Misconfigured as error:
@@ -47,7 +55,8 @@ def sync_items(parts: Parts, *, erp_id: int) -> ItemsResult:
     except OrderSyncError as error:
         result = ItemsResult(state="failed", reason=error.reason)
     finally:
-        parts.store.release_items_sync(erp_id, token, next_run=next_items_run(parts, dict(row.settings)))
+        again = parts.store.now() if result.state == "partial" else next_items_run(parts, dict(row.settings))
+        parts.store.release_items_sync(erp_id, token, next_run=again)
     log.info(
         "items_synced",
         erp=row.name,
@@ -60,15 +69,38 @@ def sync_items(parts: Parts, *, erp_id: int) -> ItemsResult:
 
 
 def _sync(parts: Parts, row: ErpRow) -> ItemsResult:
-    read = new = 0
-    for page in parts.peers.erp(row).changed_items(row.items_cursor):
+    started = parts.ticks()
+    since = None if row.items_cursor is None else row.items_cursor - _LOOK_BACK
+    cursor = row.items_cursor
+    state, read, new = "done", 0, 0
+    for page in parts.peers.erp(row).changed_items(since):
+        # A further page may take as long as one call may: it is asked for only where that is left.
+        if parts.ticks() - started >= parts.limits.soft_time_limit - parts.limits.http_timeout:
+            state = "partial"
         times = [item.modified_at for item in page if item.modified_at is not None]
-        new += parts.store.save_items(row.id, page, source="erp", cursor=max(times, default=None))
+        cursor = _moved(cursor, times, since=since, is_last=state == "partial")
+        new += parts.store.save_items(row.id, page, source="erp", cursor=cursor)
         read += len(page)
+        if state == "partial":
+            break
     released = parts.store.release_held(hold_kind=HOLD_SKU, erp_id=row.id) if new else 0
     if row.paused_reason is not None:
         parts.store.pause_erp(row.id, until=None, reason=None)
-    return ItemsResult(state="done", read=read, new=new, released=released)
+    reason = "" if state == "done" else "The time for one run is up; the next one goes on from here."
+    return ItemsResult(state=state, read=read, new=new, released=released, reason=reason)
+
+
+def _moved(
+    cursor: datetime | None, times: list[datetime], *, since: datetime | None, is_last: bool
+) -> datetime | None:
+    """The cursor after a page. It never goes back, though pages from before it are read again."""
+    if not times:
+        return cursor
+    read_to = max(times)
+    if is_last and since is not None and read_to - _LOOK_BACK <= since:
+        # More items bear the times of ten minutes than one run can read: looking back would begin here for ever.
+        return read_to - _LOOK_AGAIN + _LOOK_BACK
+    return read_to if cursor is None else max(cursor, read_to)
 
 
 def fill_if_empty(parts: Parts, site: Site) -> None:
@@ -88,7 +120,10 @@ def import_items(parts: Parts, *, erp_id: int, lines: Iterable[str]) -> int:
         status = (record.get("status") or "allowed").strip().lower()
         if status not in {"allowed", "not_allowed"}:
             raise UsageError(f"Line {number}: the status {status!r} must be `allowed` or `not_allowed`.")
-        found[_sku(record["sku"], number)] = ((record.get("name") or "").strip(), status)
+        sku = _sku(record["sku"], number)
+        if sku in found:
+            raise UsageError(f"Line {number}: {sku} stands twice in the file.")
+        found[sku] = ((record.get("name") or "").strip(), status)
     new = parts.store.set_item_status(erp_id, found, source="import")
     parts.store.release_held(hold_kind=HOLD_SKU, erp_id=erp_id)
     return new
@@ -123,6 +158,15 @@ def _refuse_circles(all_kits: Kits, new: Kits) -> None:
 
 def _records(lines: Iterable[str], *, required: tuple[str, ...]) -> Iterable[tuple[int, dict[str, str]]]:
     reader = csv.DictReader(lines)
+    try:
+        yield from _read(reader, required)
+    except csv.Error as error:
+        raise UsageError(f"Line {reader.reader.line_num}: this cannot be read as CSV ({error}).") from None
+    except UnicodeDecodeError:
+        raise UsageError("The file must be text in UTF-8.") from None
+
+
+def _read(reader: "csv.DictReader[str]", required: tuple[str, ...]) -> Iterable[tuple[int, dict[str, str]]]:
     columns = [(name or "").strip().lower().lstrip("\ufeff") for name in reader.fieldnames or ()]
     missing = [name for name in required if name not in columns]
     if missing:
@@ -152,8 +196,9 @@ def _quantity(text: str, number: int) -> Decimal:
         quantity = Decimal(text.strip())
     except InvalidOperation:
         quantity = Decimal(0)
-    if not quantity.is_finite() or quantity <= 0 or quantity != round(quantity, 5):
+    if not quantity.is_finite() or not 0 < quantity < _TOO_MANY or quantity != round(quantity, 5):
         raise UsageError(
-            f"Line {number}: the quantity {text.strip()!r} must be a number above zero with at most 5 decimals."
+            f"Line {number}: the quantity {text.strip()!r} must be a number above zero "
+            f"and below {_TOO_MANY}, with at most 5 decimals."
         )
     return quantity

@@ -7,11 +7,13 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from croniter import croniter
+from croniter import CroniterBadDateError, croniter
 
 from app.errors import UsageError
 
 _LONGEST_WINDOW = 6 * 24 * 60
+_WORDS_WITHOUT_ZONE = 3
+_SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -78,7 +80,7 @@ def boolean(text: str) -> bool:
 
 def _at_least(minimum: int, maximum: int) -> Reader:
     def read(text: str) -> int:
-        if not text.strip().isdigit() or not minimum <= int(text) <= maximum:
+        if not text.strip().isdecimal() or not minimum <= int(text) <= maximum:
             raise ValueError(f"must be a whole number from {minimum} to {maximum}")
         return int(text)
 
@@ -106,9 +108,13 @@ def _date(text: str) -> str | None:
 
 
 def cron(text: str) -> str:
-    """Five fields of cron syntax."""
+    """Five fields of cron syntax that come round some day."""
     if len(text.split()) != 5 or not croniter.is_valid(text):  # noqa: PLR2004 - minute hour day month weekday
         raise ValueError('must be cron syntax with five fields, such as "0 * * * *" (UTC)')
+    try:
+        croniter(text, _SOME_DAY).get_next(datetime)
+    except CroniterBadDateError:
+        raise ValueError("must name a day that there is") from None
     return text
 
 
@@ -127,10 +133,10 @@ def _windows(text: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for part in filter(None, (each.strip() for each in text.split(";"))):
         try:
-            day, start, minutes, *zone = part.split()
+            words = part.split()
+            day, start, minutes, name = words if len(words) > _WORDS_WITHOUT_ZONE else [*words, "UTC"]
             weekday = _DAYS.index(day[:3].lower())
             datetime.strptime(start, "%H:%M")  # noqa: DTZ007 - a time of day, not a moment
-            name = zone[0] if zone else "UTC"
             ZoneInfo(name)
             length = int(minutes)
         except (ValueError, ZoneInfoNotFoundError):

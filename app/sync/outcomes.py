@@ -22,11 +22,19 @@ _DOUBT = "Its outcome in the ERP is being verified: the last attempt got no answ
 
 
 def looked_up(
-    parts: Parts, step: OwedStep, found: Sequence[ErpDocument], customers: Customers, options: ErpOptions
+    step: OwedStep,
+    found: Sequence[ErpDocument],
+    customers: Customers,
+    options: ErpOptions,
+    *,
+    asked_at: datetime,
 ) -> StepOutcome | None:
-    """The outcome of a step by what the ERP has under its number; None where nothing is there and it may be sent."""
+    """The outcome of a step by what the ERP has under its number; None where nothing is there and it may be sent.
+
+    `asked_at` is a moment before the ERP was asked: what it answered says nothing about what was committed later.
+    """
     if not found:
-        return _absent(parts, step, options)
+        return _absent(step, options, asked_at)
     if len(found) > 1:
         numbers = ", ".join(each.number for each in found)
         reason = (
@@ -42,18 +50,20 @@ def looked_up(
         f"({document.customer_number}) or total ({document.total}) is not this order's "
         f"({step.order.total} {step.order.currency})."
     )
-    if step.state is StepState.OWED:
+    if not step.begun:
         # Nothing of ours was ever sent: somebody else's document, to which this order is not tied.
         return Failed(id=step.step_id, reason=reason, kind="duplicate", order=step.order)
     return Failed(id=step.step_id, reason=reason, kind="totals", order=step.order, document=document)
 
 
-def _absent(parts: Parts, step: OwedStep, options: ErpOptions) -> StepOutcome | None:
+def _absent(step: OwedStep, options: ErpOptions, asked_at: datetime) -> StepOutcome | None:
     """What may still be committed waits until T_LATE has passed since its intent."""
-    now = parts.store.now()
-    if step.state is StepState.OWED or step.intent_at is None or now >= step.intent_at + options.late:
+    if step.intent_at is None:
         return None
-    return _doubtful(step, step.intent_at, options, now)
+    if asked_at < step.intent_at + options.late:
+        return _doubtful(step, step.intent_at, options, asked_at)
+    # That attempt came to nothing. The order begins anew, with the question how it stands on the platform now.
+    return Waiting(id=step.step_id, reason="", next_at=asked_at, state=StepState.OWED)
 
 
 def _doubtful(step: OwedStep, intent_at: datetime, options: ErpOptions, now: datetime) -> Waiting:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from app.domain.road import Owed, StepState
+from app.domain.road import StepState
 from app.errors import Hold, Misconfigured, OrderSyncError
 from app.ports.store import Failed, OwedStep, Site, StepOutcome, Waiting
 from app.sync.parts import Parts, maintenance_until, paused_sentence
@@ -14,14 +14,19 @@ from app.sync.steps import poison
 def failure(
     parts: Parts, step: OwedStep, error: OrderSyncError, *, now: datetime, state: StepState | None = None
 ) -> StepOutcome:
-    """A failed step's outcome, by the one table that says what follows."""
-    match after(
-        error, attempts=step.attempts, waiting_since=step.waiting_since, now=now, spread=parts.spread
-    ):
+    """A failed step's outcome, by the one table that says what follows.
+
+    A step of which something may still come is never given up: it is looked up for as long as it takes.
+    """
+    sent = step.begun and state is None
+    since = None if sent else step.waiting_since
+    match after(error, attempts=step.attempts, waiting_since=since, now=now, spread=parts.spread):
         case Later(at=at, reason=reason, hold_kind=hold_kind):
             return Waiting(id=step.step_id, reason=reason, next_at=at, hold_kind=hold_kind, state=state)
         case Person(kind=kind, reason=reason, field=field):
-            return Failed(id=step.step_id, reason=reason, kind=kind, field=field, order=step.order)
+            return Failed(
+                id=step.step_id, reason=reason, kind=kind, field=field, order=step.order, unsent=not sent
+            )
 
 
 def failures(parts: Parts, owed: Sequence[OwedStep], error: OrderSyncError) -> list[StepOutcome]:
@@ -38,9 +43,10 @@ def gate(parts: Parts, site: Site, owed: Sequence[OwedStep]) -> tuple[list[OwedS
         return [], failures(
             parts, owed, Hold(paused_sentence(now, until), kind=HOLD_MAINTENANCE, until=until)
         )
-    poisoned = [step for step in owed if step.unsettled > MAX_UNSETTLED]
+    # What may have been sent is looked up, however often that was cut off.
+    poisoned = [step for step in owed if step.unsettled > MAX_UNSETTLED and not step.begun]
     return (
-        [step for step in owed if step.unsettled <= MAX_UNSETTLED],
+        [step for step in owed if step not in poisoned],
         [failure(parts, step, poison(step.unsettled), now=now) for step in poisoned],
     )
 
@@ -51,9 +57,6 @@ def pause_channel(parts: Parts, site: Site, error: OrderSyncError) -> None:
         parts.store.pause_site(site.id, until=pause_until(parts.store.now()), reason=error.reason)
 
 
-def in_time(parts: Parts, started: float, *, kind: Owed) -> bool:
-    """Whether a call that begins now ends before the lease does, so that nobody else works on the same rows."""
-    spent = parts.ticks() - started
-    return spent + parts.limits.http_timeout < (
-        parts.limits.soft_time_limit if kind is Owed.EXPORT else parts.limits.lease
-    )
+def in_time(parts: Parts, started: float) -> bool:
+    """Whether a call that begins now ends within the time of a task that began at `started`, and so within its lease."""
+    return parts.ticks() - started + parts.limits.http_timeout < parts.limits.soft_time_limit

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from app.domain.windows import Window, closed_until
-from app.errors import Misconfigured
+from app.errors import Misconfigured, UsageError
 from app.ports.connector import Connector
 from app.ports.erp import Erp
 from app.ports.passes import SkuPasses
@@ -65,11 +65,11 @@ class Parts:
 
 
 def site_named(parts: Parts, name: str) -> Site:
-    """The site of this name. Raises `Misconfigured` naming those there are."""
+    """The site of this name. Raises `UsageError` naming those there are."""
     found = {site.name: site for site in parts.store.sites()}
     if name not in found:
         known = ", ".join(found) or "none yet; add one with `ordersync site add`"
-        raise Misconfigured(f"There is no site named {name!r} (there are: {known}).")
+        raise UsageError(f"There is no site named {name!r} (there are: {known}).")
     return found[name]
 
 
@@ -111,7 +111,7 @@ def _window(stored: dict[str, Any]) -> Window:
 
 
 def maintenance_until(parts: Parts, site: Site) -> datetime | None:
-    """When the maintenance of the site's ERP ends, or None while it is open. It closes early by the longest call."""
+    """When the maintenance of the site's ERP ends, or None while it is open. It closes early by the longest task."""
     try:
         row = erp_of(parts, site)
     except Misconfigured:
@@ -121,7 +121,8 @@ def maintenance_until(parts: Parts, site: Site) -> datetime | None:
 
 def erp_maintenance_until(parts: Parts, row: ErpRow) -> datetime | None:
     """When the maintenance of this ERP ends, or None while it is open."""
-    early = timedelta(seconds=parts.limits.http_timeout)
+    # A task asks once and may go on calling until its time is up.
+    early = timedelta(seconds=parts.limits.soft_time_limit)
     return closed_until(parts.store.now(), windows=windows_of(parts, row), early=early)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from app.errors import Hold, Misconfigured, OrderSyncError, Reject, Retry, Unknown
+from app.errors import Hold, Misconfigured, OrderSyncError, Reject, Retry, Unknown, UsageError
 
 SHORT = timedelta(seconds=300)
 """Waits up to this are Celery's task retry; longer ones live in the row alone. Well below the visibility timeout of 600 s."""
@@ -24,6 +24,8 @@ _FIRST_BY_HOLD = {HOLD_SKU: 60.0, HOLD_SETTINGS: 60.0, HOLD_MAINTENANCE: 60.0}
 _RETRY_AGE = timedelta(hours=72)
 _HOLD_AGE = timedelta(hours=48)
 _PAUSE = timedelta(minutes=5)
+_LONGEST_ASKED = 3600.0
+_READ_AGAIN = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +70,17 @@ def after(  # noqa: PLR0911 - a table: one answer for each kind of failure
                 reason=error.reason,
                 hold_kind=kind,
             )
-        case Misconfigured():
-            if waited >= hold_age:
-                return Person(
-                    kind=HOLD_SETTINGS, reason=f"Waited for {_hours(waited)} hours in vain. {error.reason}"
-                )
+        case Misconfigured() | UsageError():
+            # Never the orders' fault, however long it takes: the site or the ERP is paused and says why.
             return Later(at=now + _PAUSE, reason=error.reason, hold_kind=HOLD_SETTINGS)
         case Retry(after=asked):
             if waited >= _RETRY_AGE:
                 return Person(
                     kind="gave_up", reason=f"Tried for {_hours(waited)} hours in vain. {error.reason}"
                 )
-            wait = max(_backoff(attempts, _FIRST, spread), timedelta(seconds=asked or 0.0))
+            wait = max(
+                _backoff(attempts, _FIRST, spread), timedelta(seconds=min(asked or 0.0, _LONGEST_ASKED))
+            )
             return Later(at=now + wait, reason=error.reason)
         case Unknown():
             return Later(at=now + _backoff(attempts, _FIRST, spread), reason=error.reason)
@@ -100,6 +101,11 @@ def _hours(span: timedelta) -> int:
 def pause_until(now: datetime) -> datetime:
     """How long a site or an ERP with settings that cannot work is left alone before it is tried again."""
     return now + _PAUSE
+
+
+def read_again_at(now: datetime, *, asked: float | None) -> datetime:
+    """When a site whose reading failed is read again, where its schedule is not sooner. `asked` is the platform's Retry-After."""
+    return now + timedelta(seconds=max(_READ_AGAIN, min(asked or 0.0, _LONGEST_ASKED)))
 
 
 def next_look(*, intent_at: datetime, now: datetime, late: timedelta) -> datetime:

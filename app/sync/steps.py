@@ -1,5 +1,6 @@
 """One stage for one batch: claim, work, settle. Every stage of the road runs through here."""
 
+import traceback
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -37,17 +38,41 @@ class StepResult:
         )
 
 
+_FAULTS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What a fault in our own rules looks like. Not `Exception`: the time limit's signal is one, and it is no order's fault."""
+
 Outcome = Order | OrderSyncError
 Work = Callable[[Site, Sequence[Claimed]], dict[int, Outcome]]
 """Gives each claimed thread the order as it goes on, or the failure that stops it. Raises what concerns all of them."""
 
 
 def run_stage(parts: Parts, stage: Stage, *, batch_id: int, work: Work) -> StepResult:
-    """Claim the batch's due orders at `stage`, do the work outside any transaction, and settle each by itself."""
+    """Claim the batch's due orders at `stage`, do the work outside any transaction, and settle each by itself.
+
+    Where earlier attempts were cut off, orders are claimed one by one for as long as there is time.
+    """
+    total = StepResult()
+    began = parts.ticks()
+    while True:
+        result, one_by_one = _claim_and_run(parts, stage, batch_id=batch_id, work=work)
+        total = total.and_then(result)
+        if not one_by_one or parts.ticks() - began > parts.limits.soft_time_limit / 2:
+            return total
+
+
+def _claim_and_run(parts: Parts, stage: Stage, *, batch_id: int, work: Work) -> tuple[StepResult, bool]:
     token = str(uuid.uuid4())
     claimed = parts.store.claim(stage, batch_id=batch_id, token=token, lease_seconds=parts.limits.lease)
     if not claimed:
-        return StepResult()
+        return StepResult(), False
     started = parts.ticks()
     outcomes = thread_outcomes(parts, stage, claimed, work)
     if stage is Stage.WRITE:
@@ -60,7 +85,12 @@ def run_stage(parts: Parts, stage: Stage, *, batch_id: int, work: Work) -> StepR
     else:
         settled = parts.store.settle(stage, batch_id=batch_id, token=token, outcomes=outcomes)
     report(parts, stage, batch_id, settled, claimed=len(claimed), started=started)
-    return step_result(parts, settled)
+    return step_result(parts, settled), is_alone([each.unsettled for each in claimed])
+
+
+def is_alone(unsettled: Sequence[int]) -> bool:
+    """Whether this claim was of one row alone because earlier attempts were cut off; there may be more of them."""
+    return len(unsettled) == 1 and unsettled[0] > 1
 
 
 def report(
@@ -149,9 +179,14 @@ def each_order(claimed: Sequence[Claimed], change: Callable[[Claimed], Order]) -
             found[each.thread_id] = change(each)
         except OrderSyncError as error:
             found[each.thread_id] = error
-        except Exception as error:
-            log.exception("unexpected_fault", thread=each.thread_id, failure=type(error).__name__)
+        except _FAULTS as error:
+            # A fault of ours in one order must not hold up the others; it is shown, not hidden. Its text may hold what the
+            # customer wrote, so only its kind and place are told.
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{place.name}, line {place.lineno}"
+            kind = type(error).__name__
+            log.error("unexpected_fault", thread=each.thread_id, failure=kind, where=where)  # noqa: TRY400 - see above
             found[each.thread_id] = Reject(
-                f"An unexpected fault stopped it ({type(error).__name__}: {error}).", kind="internal"
+                f"An unexpected fault stopped it ({kind} in {where}).", kind="internal"
             )
     return found

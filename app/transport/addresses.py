@@ -2,7 +2,7 @@
 
 import ipaddress
 import socket
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from app.errors import Misconfigured, Retry
 
@@ -12,7 +12,7 @@ def check_address(url: str, *, allow_private: bool) -> None:
 
     Raises `Misconfigured` with one sentence. Names are resolved only at connection time (`allowed_addresses`).
     """
-    parts = urlsplit(url)
+    parts = _taken_apart(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise Misconfigured(f"The address {url!r} must begin with https:// (or http://) and name a host.")
     if parts.username or parts.password:
@@ -43,6 +43,8 @@ def allowed_addresses(host: str, port: int, *, allow_private: bool) -> list[str]
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError:  # A label that is empty or too long: no name server is even asked.
+        raise Misconfigured(f"{host} is not the name of a host.") from None
     except OSError as error:
         raise Retry(f"The name {host} could not be resolved ({error.strerror or error}).") from None
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
@@ -56,5 +58,21 @@ def allowed_addresses(host: str, port: int, *, allow_private: bool) -> list[str]
 
 def port_of(url: str) -> tuple[str, int]:
     """The host and the port that `url` names or implies."""
-    parts = urlsplit(url)
+    parts = _taken_apart(url)
     return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def origin(url: str) -> tuple[str, str, str, int]:
+    """What two addresses of one service have in common: scheme, user, host and port, named or implied, in any case."""
+    parts = _taken_apart(url)
+    return parts.scheme, parts.netloc.rpartition("@")[0], *port_of(url)
+
+
+def _taken_apart(url: str) -> SplitResult:
+    """The parts of an address. Raises `Misconfigured` without repeating it: it may hold a password."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # Read and checked on being asked for.
+    except ValueError:
+        raise Misconfigured("The address cannot be read: its host or its port is malformed.") from None
+    return parts

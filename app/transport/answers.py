@@ -9,6 +9,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 _WHITESPACE = " \t\r\n"
+_LONGEST_WAIT = 3600.0
+"""Nobody is waited for longer than that, whatever Retry-After says; a longer wait is asked for again."""
 
 
 def _refuse(constant: str) -> None:
@@ -51,21 +53,25 @@ class Answer:
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds the peer asks us to wait, from either form of Retry-After; None where it does not say."""
+        """Seconds the peer asks us to wait, from either form of Retry-After, an hour at most; None where it does not say."""
         value = self.headers.get("Retry-After", "").strip()
-        if value.isdigit():
-            return float(value)
+        if value.isascii() and value.isdigit():
+            return min(float(value), _LONGEST_WAIT)
         try:
             wanted = _http_date(value)
         except ValueError:
             return None
-        return max(0.0, (wanted - (self.answered_at or datetime.now(UTC))).total_seconds())
+        seconds = (wanted - (self.answered_at or datetime.now(UTC))).total_seconds()
+        return min(max(0.0, seconds), _LONGEST_WAIT)
 
 
 def _http_date(text: str) -> datetime:
     """An HTTP date, which is UTC also where it does not say so (`-0000`, or no zone). Raises `ValueError`."""
     moment = parsedate_to_datetime(text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:  # Year 9999 in a zone west of here.
+        raise ValueError("a moment beyond the calendar") from None
 
 
 def parse_json(text: str) -> Any:

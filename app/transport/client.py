@@ -1,10 +1,13 @@
 """One HTTP client per account: timeouts, a bounded body, checked addresses, no redirects, a redacted log line for each call."""
 
+import io
 import json as json_module
+import socket
 import ssl
 import time
 from collections.abc import Mapping
 from decimal import Decimal
+from http.client import HTTPResponse
 from typing import Any, Self
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -15,10 +18,11 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util import Timeout
 from urllib3.util.connection import create_connection
 
 from app.errors import Misconfigured, Retry
-from app.transport.addresses import allowed_addresses, check_address
+from app.transport.addresses import allowed_addresses, check_address, origin
 from app.transport.answers import Answer
 
 log = structlog.get_logger("ordersync.http")
@@ -81,8 +85,8 @@ class HttpClient:
 
         Parameters are percent-encoded with %20 for blanks. `timeout` bounds the whole call in seconds, reading included.
         """
-        url = path if path.startswith(("http://", "https://")) else f"{self.base_url}{path}"
-        if urlsplit(url)[:2] != urlsplit(self.base_url)[:2]:
+        url = path if path.lower().startswith(("http://", "https://")) else f"{self.base_url}{path}"
+        if origin(url) != origin(self.base_url):
             raise Misconfigured(
                 f"The service refers to another host ({urlsplit(url).hostname}); it is not followed."
             )
@@ -100,7 +104,7 @@ class HttpClient:
         limit = self._timeout if timeout is None else timeout
         outcome: int | str = "no_answer"
         try:
-            answer = self._exchange(method, url, body, sent, deadline=started + limit, timeout=limit)
+            answer = self._exchange(method, url, body, sent, timeout=limit)
             outcome = answer.status
         except (Retry, Misconfigured) as error:
             outcome = type(error).__name__.lower()
@@ -124,7 +128,6 @@ class HttpClient:
         body: bytes | None,
         headers: Mapping[str, str],
         *,
-        deadline: float,
         timeout: float,
     ) -> Answer:
         try:
@@ -133,7 +136,8 @@ class HttpClient:
                 url,
                 data=body,
                 headers=dict(headers),
-                timeout=(min(timeout, _CONNECT_TIMEOUT), timeout),
+                # What connecting and sending have taken is taken off the time that `_BoundedResponse` has for reading.
+                timeout=Timeout(connect=min(timeout, _CONNECT_TIMEOUT), total=timeout),  # type: ignore[arg-type] # requests hands it on
                 allow_redirects=False,
                 stream=True,
             ) as response:
@@ -142,8 +146,6 @@ class HttpClient:
                     received += chunk
                     if len(received) > self._max_body:
                         raise NoAnswer(f"the answer is larger than {self._max_body} bytes")
-                    if time.monotonic() > deadline:
-                        raise NoAnswer(f"the answer was not complete after {timeout:g} s")
                 answer = Answer(status=response.status_code, headers=response.headers, body=bytes(received))
         except requests.exceptions.ConnectionError as error:
             if _never_sent(error):
@@ -198,7 +200,46 @@ def _cause(error: BaseException) -> str:
         error = inner
 
 
+class _UntilDeadline(io.RawIOBase):
+    """What a socket sends, until the deadline: a socket's own timeout begins anew with every byte that drips in."""
+
+    def __init__(self, raw: io.RawIOBase, *, sock: socket.socket, deadline: float) -> None:
+        self._raw = raw
+        self._sock = sock
+        self._deadline = deadline
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        """The next bytes. Raises `TimeoutError` once the deadline has passed."""
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        self._sock.settimeout(left)
+        found: int | None = self._raw.readinto(buffer)
+        return found
+
+    def close(self) -> None:
+        """Close what is read from as well: the socket lives until its last reader is closed."""
+        self._raw.close()
+        super().close()
+
+
+class _BoundedResponse(HTTPResponse):
+    """An answer whose headers and body together must come in within the timeout that the socket has at its start."""
+
+    def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
+        super().__init__(sock, *arguments, **options)
+        limit = sock.gettimeout()
+        if limit is not None:
+            raw = _UntilDeadline(self.fp.detach(), sock=sock, deadline=time.monotonic() + limit)
+            self.fp = io.BufferedReader(raw)
+
+
 class _CheckedHTTPConnection(HTTPConnection):
+    response_class = _BoundedResponse
     allow_private = False
 
     def _new_conn(self) -> Any:
@@ -206,6 +247,7 @@ class _CheckedHTTPConnection(HTTPConnection):
 
 
 class _CheckedHTTPSConnection(HTTPSConnection):
+    response_class = _BoundedResponse
     allow_private = False
 
     def connect(self) -> None:

@@ -74,7 +74,7 @@ class CommandLine:
         assert (result.exit_code, result.exception) == (0, None), result.output
         return result
 
-    def json(self, *arguments: str, **environment: str) -> Any:  # noqa: ANN401 - any JSON value
+    def json(self, *arguments: str, **environment: str) -> Any:
         """What a command prints with `--json`, which must be one line."""
         result = self.good(*arguments, "--json", **environment)
         (line, rest) = result.stdout.split("\n")

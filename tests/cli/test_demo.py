@@ -1,17 +1,25 @@
 """The demonstration as a process of its own: it ends by itself or by Ctrl-C, and leaves no process behind."""
 
+import io
 import json
+import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from app.demo import clock_shift
-from app.runtime import exclusive_lock
+from app import demo as demo_module
+from app.demo import Wishes, clock_shift
+from app.runtime import ProcessGroup, exclusive_lock, free_port
+from app.sandbox.server import serve
+from app.sandbox.shop import Shop
+from app.sandbox.shop import create_app as shop_app
 from tests.cli.conftest import ORDERSYNC, plain_environment, sentence
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo")]
@@ -136,6 +144,55 @@ def test_a_signal_during_the_start_stops_what_has_been_started(
     # Nothing holds the lock: another demo may start.
     with exclusive_lock(tmp_path / "var" / "demo.lock"):
         pass
+
+
+def test_a_demo_that_was_to_end_by_itself_and_is_stopped_says_so_to_scripts(
+    tmp_path: Path, one_demo_at_a_time: None
+) -> None:
+    demo = Demo(tmp_path, "--once")
+    demo.wait_until_it_says("Sandbox shop at")
+    demo.process.send_signal(signal.SIGINT)
+    assert demo.process.wait(timeout=30) == 130, demo.output()
+    assert demo.output().rstrip("\n").endswith("Everything is stopped.")
+    assert "{" not in demo.output()
+    assert_nothing_is_left(tmp_path)
+
+
+def test_a_port_that_somebody_was_quicker_to_take_is_left_to_him(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console = Console(file=io.StringIO())
+    wishes = Wishes()
+    with serve(shop_app(Shop(()))) as another, ProcessGroup(tmp_path / "log") as group:
+        # As it was when both looked: free.
+        monkeypatch.setattr(demo_module, "free_port", lambda wanted: another.port if wanted else free_port(0))
+        demo = demo_module._Demo(wishes, tmp_path, console)
+        urls = demo._start_peers(group)
+        assert group.poll() == {}
+        for name, url in zip(("shop", "erp"), urls, strict=True):
+            assert url != another.url
+            assert url in group.log_path(name).read_text(encoding="utf-8")
+
+
+def test_a_flower_whose_port_is_taken_gets_another_and_says_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = io.StringIO()
+    monkeypatch.setattr(demo_module, "_CELERY", [sys.executable, "-c", "import time; time.sleep(60)"])
+    with serve(shop_app(Shop(()))) as another, ProcessGroup(tmp_path / "log") as group:
+        demo = demo_module._Demo(Wishes(), tmp_path, Console(file=said))
+        demo._start_flower(group, preferred=0)
+        os.kill(group.pid("flower"), signal.SIGKILL)
+        while not group.poll():
+            time.sleep(0.01)
+        demo._flower_port = another.port
+        demo._restart(group)
+        assert group.poll() == {}
+        assert demo._flower_port != another.port
+    assert said.getvalue().splitlines()[-2:] == [
+        "flower ended with -9 and is started again.",
+        f"Flower is at http://127.0.0.1:{demo._flower_port} now.",
+    ]
 
 
 SUNDAY = datetime(2026, 3, 15, tzinfo=UTC)

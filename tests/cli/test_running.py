@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from app.bootstrap import open_program
+from app.settings import load_settings
 from tests.cli.conftest import (
     SECRETS,
     CommandLine,
@@ -74,15 +76,17 @@ def test_sync_starts_broker_and_worker_of_its_own_and_ends_with_the_same_counts(
 
 def test_an_unknown_site_is_refused_with_those_there_are(synced: Synced) -> None:
     expected = "There is no site named 'xyz' (there are: bgm)."
-    assert synced.ordersync.refused(1, "sync", "xyz", "--inline") == expected
+    assert synced.ordersync.refused(2, "sync", "xyz", "--inline") == expected
 
 
 def test_a_first_site_is_hinted_at_where_there_is_none(ordersync: CommandLine) -> None:
     done = ordersync.process("sync", "bgm", "--json")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert sentence(done.stderr) == (
-        "ordersync: There is no site named 'bgm' (there are: none yet; add one with `ordersync site add`)."
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "ordersync: There is no site named 'bgm' (there are: none yet; add one with `ordersync site add`).\n"
     )
+    # No broker was started for it.
+    assert not (ordersync.var / "broker").exists()
 
 
 def test_a_run_within_the_maintenance_window_says_so_and_fetches_nothing(
@@ -133,6 +137,15 @@ def test_a_wrong_key_ends_with_one_pauses_the_site_and_shows_in_the_status(
     (site,) = ordersync.json("status")["sites"]
     assert site["paused"] == report["reason"] != ""
     assert report["reason"].split()[0] in ordersync.good("status").stdout
+
+
+def test_a_reason_with_brackets_is_shown_as_it_is(ordersync: CommandLine, systems: Systems) -> None:
+    systems.connect(ordersync)
+    program = open_program(load_settings(ordersync.environment))
+    soon = program.parts.store.now() + timedelta(hours=1)
+    program.parts.store.pause_site(1, until=soon, reason="[/red] :x:")
+    program.engine.dispose()
+    assert "[/red] :x:" in sentence(ordersync.good("status").stdout)
 
 
 def test_the_status_counts_the_orders(synced: Synced) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -130,7 +131,13 @@ class SandboxHarness:
         self._orders_before = 0
 
     def open(
-        self, *, company: str = COMPANY_ID, url: str = "", secret: str = CLIENT_SECRET, **settings: str
+        self,
+        *,
+        company: str = COMPANY_ID,
+        url: str = "",
+        secret: str = CLIENT_SECRET,
+        http_timeout: float = 5.0,
+        **settings: str,
     ) -> BusinessCentral:
         given = SETTINGS | {key.replace("__", "."): value for key, value in settings.items()}
         return open_erp(
@@ -144,7 +151,7 @@ class SandboxHarness:
                     "client_secret": secret,
                 },
                 settings=CONNECTOR.read_settings(given) | {"default_customer": "WEB-CASH"},
-                http_timeout=5.0,
+                http_timeout=http_timeout,
                 company=company,
             ),
             clock=self.clock,
@@ -328,7 +335,7 @@ def test_a_service_without_batch_is_asked_one_by_one_from_then_on(
     harness.wire.intercept = lambda request: (status, b"") if request.path.endswith("$batch") else None
     harness.add_item("WID-1")
     customer = harness.add_customer(email="ada@example.test")
-    document(harness.erp.create_documents([draft("BGM-1", customer=customer)])["BGM-1"])
+    document(harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True)["BGM-1"])
     harness.erp.find_items(["WID-1"])
     assert [(r.method, r.path.split("/")[-1]) for r in harness.wire.requests] == [
         ("POST", "$batch"),
@@ -376,7 +383,7 @@ def test_changed_items_are_asked_for_by_time_in_pages_of_five_hundred(harness: S
 def test_a_byte_order_mark_is_no_obstacle(harness: SandboxHarness, customer: str) -> None:
     harness.books.switches.update({"byte_order_mark": True})
     assert set(harness.erp.find_items(["WID-1"])) == {"WID-1"}
-    document(harness.erp.create_documents([draft("BGM-1", customer=customer)])["BGM-1"])
+    document(harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True)["BGM-1"])
 
 
 def test_the_token_is_kept_until_shortly_before_its_end(harness: SandboxHarness) -> None:
@@ -399,7 +406,7 @@ def test_a_token_that_is_refused_is_renewed_once_and_the_call_repeated(
     harness.books.revoke_tokens()
     assert set(harness.erp.find_items(["WID-1"])) == {"WID-1"}
     harness.books.revoke_tokens()
-    document(harness.erp.create_documents([draft("BGM-1", customer=customer)])["BGM-1"])
+    document(harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True)["BGM-1"])
     assert len(harness.documents("BGM-1")) == 1
 
 
@@ -455,7 +462,7 @@ def test_an_unknown_company_is_named(harness: SandboxHarness, customer: str, bat
     with pytest.raises(Misconfigured, match="00000000-1111-2222-3333-444444444444"):
         erp.find_items(["A"])
     with pytest.raises(Misconfigured, match="00000000-1111-2222-3333-444444444444"):
-        erp.create_documents([draft("BGM-1", customer=customer)])
+        erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True)
 
 
 def test_a_wrong_address_is_misconfigured(harness: SandboxHarness) -> None:
@@ -520,7 +527,7 @@ def test_what_a_failed_write_means(
     ]
     body = json.dumps({"responses": answers}).encode()
     harness.wire.intercept = lambda request: (200, body) if request.path.endswith("$batch") else None
-    result = harness.erp.create_documents([draft("BGM-1", customer="C1")])["BGM-1"]
+    result = harness.erp.create_documents([draft("BGM-1", customer="C1")], in_time=lambda: True)["BGM-1"]
     if isinstance(expected, str):
         assert isinstance(result, Reject)
         assert result.kind == expected
@@ -536,37 +543,136 @@ def test_the_total_is_the_one_read_back_not_the_one_in_the_answer(
 ) -> None:
     harness.books.switches.update({"stale_totals": True, "tax_percent": Decimal(10)})
     erp = harness.open(tax__mode="erp")
-    written = document(erp.create_documents([draft("BGM-1", customer=customer)])["BGM-1"])
+    written = document(
+        erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True)["BGM-1"]
+    )
     assert written.total == Decimal("29.95")
     assert [line["lineType"] for line in harness.lines("BGM-1")] == ["Item", "Account"]
 
 
 def test_a_written_order_that_cannot_be_read_back_is_unknown(harness: SandboxHarness, customer: str) -> None:
     harness.books.faults.order({"match": {"operation": r"salesOrders\?"}, "kind": "500"})
-    result = harness.erp.create_documents([draft("BGM-1", customer=customer)])["BGM-1"]
+    result = harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True)["BGM-1"]
     assert isinstance(result, Unknown)
     assert len(harness.documents("BGM-1")) == 1
 
 
-def test_a_batch_that_stops_leaves_the_orders_behind_it_untried(
+def test_a_batch_that_stops_although_told_to_go_on_leaves_the_orders_behind_it_unknown(
     harness: SandboxHarness, customer: str
 ) -> None:
     harness.wire.forget_preferences = True
     drafts = [draft("BGM-1", customer=customer), draft("BGM-2", product("NOWHERE"), customer=customer)]
-    results = harness.erp.create_documents([*drafts, draft("BGM-3", customer=customer)])
-    assert [type(result) for result in results.values()] == [ErpDocument, Reject, Retry]
+    results = harness.erp.create_documents([*drafts, draft("BGM-3", customer=customer)], in_time=lambda: True)
+    assert [type(result) for result in results.values()] == [ErpDocument, Reject, Unknown]
     assert len(harness.documents("BGM-1")) == 1
     assert harness.documents("BGM-3") == []
 
 
-def test_operations_without_an_answer_are_unknown_where_the_batch_went_on(
-    harness: SandboxHarness, customer: str
+@pytest.mark.parametrize(
+    ("_case", "answers", "expected"),
+    [
+        (
+            "a gap",
+            [{"id": "3", "status": 400, "body": {}}, {"id": "4", "status": 200, "body": {"value": []}}],
+            [Unknown, Reject, Unknown],
+        ),
+        (
+            "cut off after a failure",
+            [{"id": "1", "status": 400, "body": {}}],
+            [Reject, Unknown, Unknown],
+        ),
+        (
+            "said not to be tried",
+            [{"id": "1", "status": 400}, *({"id": str(at), "status": 424} for at in range(2, 7))],
+            [Reject, Retry, Retry],
+        ),
+        ("none", [], [Unknown, Unknown, Unknown]),
+    ],
+)
+def test_only_a_424_says_of_an_operation_that_it_was_not_tried(
+    harness: SandboxHarness,
+    customer: str,
+    _case: str,
+    answers: list[dict[str, Any]],
+    expected: list[type[Exception]],
 ) -> None:
-    answers = [{"id": "3", "status": 400, "body": {}}, {"id": "4", "status": 200, "body": {"value": []}}]
     body = json.dumps({"responses": answers}).encode()
     harness.wire.intercept = lambda request: (200, body) if request.path.endswith("$batch") else None
-    results = harness.erp.create_documents([draft(f"BGM-{at}", customer=customer) for at in (1, 2, 3)])
-    assert [type(result) for result in results.values()] == [Unknown, Reject, Unknown]
+    results = harness.erp.create_documents(
+        [draft(f"BGM-{at}", customer=customer) for at in (1, 2, 3)], in_time=lambda: True
+    )
+    assert [type(result) for result in results.values()] == expected
+
+
+@pytest.mark.parametrize(
+    ("header", "after"),
+    [
+        ("30", 30.0),
+        (" 30 ", 30.0),
+        ("3601", 3600.0),
+        ("9" * 400, 3600.0),
+        ("²", None),
+        ("-1", None),
+        ("", None),
+    ],
+)
+def test_a_wait_named_within_a_batch_is_digits_and_an_hour_at_most(
+    harness: SandboxHarness, header: str, after: float | None
+) -> None:
+    answers = [{"id": "1", "status": 503, "headers": {"Retry-After": header}}]
+    body = json.dumps({"responses": answers}).encode()
+    harness.wire.intercept = lambda request: (200, body) if request.path.endswith("$batch") else None
+    with pytest.raises(Retry) as caught:
+        harness.erp.find_items(["A"])
+    assert caught.value.after == after
+
+
+def test_time_is_asked_for_after_signing_in_and_again_before_a_repeated_request(
+    harness: SandboxHarness, customer: str
+) -> None:
+    harness.wire.intercept = lambda request: (401, b"{}") if request.path.endswith("$batch") else None
+    drafts = [draft(f"BGM-{at}", customer=customer) for at in range(20)]
+    results = harness.erp.create_documents(drafts, in_time=lambda: not harness.wire.requests)
+    assert {type(result) for result in results.values()} == {Retry}
+    assert len(harness.wire.requests) == 1
+
+
+def test_without_batch_time_is_asked_for_before_each_write_and_what_was_written_is_read_back(
+    harness: SandboxHarness, customer: str
+) -> None:
+    erp = harness.open(batch="off")
+    drafts = [draft(f"BGM-{at}", customer=customer) for at in range(1, 9)]
+    results = erp.create_documents(drafts, in_time=lambda: not harness.documents("BGM-2"))
+    assert [type(result) for result in results.values()] == [ErpDocument] * 2 + [Retry] * 6
+    assert [request.method for request in harness.wire.requests] == ["POST", "GET"] * 2
+
+
+def test_signing_in_is_bounded_by_the_same_timeout(harness: SandboxHarness) -> None:
+    released = threading.Event()
+
+    def hangs(request: Request) -> None:
+        if request.path.endswith("/token"):
+            released.wait(5)
+
+    harness.wire.intercept = hangs
+    begun = time.monotonic()
+    with pytest.raises(Retry, match="sign-in service gave no answer"):
+        harness.open(http_timeout=0.2).find_items(["A"])
+    assert time.monotonic() - begun < 2
+    released.set()
+
+
+def test_a_long_message_is_cut_and_only_what_business_central_says_is_shown(
+    harness: SandboxHarness, customer: str
+) -> None:
+    error = {"code": "c" * 999, "message": "m" * 9999 + "  CorrelationId:  0f3c-1."}
+    body = json.dumps({"responses": [{"id": "1", "status": 400, "body": {"error": error}}]}).encode()
+    harness.wire.intercept = lambda request: (200, body) if request.path.endswith("$batch") else None
+    result = harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True)["BGM-1"]
+    assert isinstance(result, Reject)
+    assert result.reason == (
+        f"Business Central refuses the order: {'m' * 500} ({'c' * 100}, CorrelationId 0f3c-1)"
+    )
 
 
 def test_groups_grow_while_the_erp_is_fast_and_shrink_when_it_is_slow(
@@ -579,9 +685,13 @@ def test_groups_grow_while_the_erp_is_fast_and_shrink_when_it_is_slow(
             harness.clock.now += seconds["each"] * len(request.operations) / 2
 
     harness.wire.intercept = slow
-    harness.erp.create_documents([draft(f"A-{at}", customer=customer) for at in range(100)])
+    harness.erp.create_documents(
+        [draft(f"A-{at}", customer=customer) for at in range(100)], in_time=lambda: True
+    )
     seconds["each"] = 0.5
-    harness.erp.create_documents([draft(f"B-{at}", customer=customer) for at in range(100)])
+    harness.erp.create_documents(
+        [draft(f"B-{at}", customer=customer) for at in range(100)], in_time=lambda: True
+    )
     sizes = [len(request.operations) // 2 for request in harness.wire.requests]
     assert sizes == [5, 10, 20, 40, 25, 50, 25, 12, 12, 1]
 
@@ -597,13 +707,15 @@ def test_access_lost_midway_is_a_retry_for_the_orders_not_yet_written(
         return (403, b"{}") if len(calls) > 1 else None
 
     harness.wire.intercept = refuse_second
-    results = harness.erp.create_documents([draft(f"BGM-{at}", customer=customer) for at in range(20)])
+    results = harness.erp.create_documents(
+        [draft(f"BGM-{at}", customer=customer) for at in range(20)], in_time=lambda: True
+    )
     assert [type(result) for result in results.values()] == [ErpDocument] * 5 + [Retry] * 15
 
 
 def test_two_drafts_with_one_number_are_written_once(harness: SandboxHarness, customer: str) -> None:
     results = harness.erp.create_documents(
-        [draft("BGM-1", customer=customer), draft("bgm-1", customer=customer)]
+        [draft("BGM-1", customer=customer), draft("bgm-1", customer=customer)], in_time=lambda: True
     )
     assert isinstance(results["BGM-1"], ErpDocument)
     assert isinstance(results["bgm-1"], Retry)
@@ -613,7 +725,9 @@ def test_two_drafts_with_one_number_are_written_once(harness: SandboxHarness, cu
 def test_an_order_is_sent_in_one_deep_insert_in_the_pages_own_order(
     harness: SandboxHarness, customer: str
 ) -> None:
-    harness.erp.create_documents([draft("bgm-1", product(credit="2.00"), customer=customer)])
+    harness.erp.create_documents(
+        [draft("bgm-1", product(credit="2.00"), customer=customer)], in_time=lambda: True
+    )
     operation = harness.wire.requests[-1].operations[0]
     assert operation["url"] == f"companies({COMPANY_ID})/salesOrders"
     assert operation["headers"]["Content-Type"] == "application/json"
@@ -672,7 +786,7 @@ def test_every_kind_of_line_reaches_its_account_and_the_total_is_the_orders(
         other(LineType.ROUNDING, "0.01"),
     )
     placed = draft("BGM-1", *lines, customer=customer)
-    written = document(harness.erp.create_documents([placed])["BGM-1"])
+    written = document(harness.erp.create_documents([placed], in_time=lambda: True)["BGM-1"])
     assert written.total == placed.order.total == Decimal("13.73")
     assert [
         (line["lineObjectNumber"], line["description"], line["unitPrice"]) for line in harness.lines("BGM-1")
@@ -702,7 +816,9 @@ def test_a_non_inventory_kit_keeps_its_price_and_its_components_cost_nothing(
     harness.add_item("KIT-1", kind=ItemKind.NON_INVENTORY)
     harness.add_item("COMP-A", price="5")
     harness.add_item("COMP-B", price="7")
-    written = document(harness.erp.create_documents([_kit(ItemKind.NON_INVENTORY, customer)])["BGM-1"])
+    written = document(
+        harness.erp.create_documents([_kit(ItemKind.NON_INVENTORY, customer)], in_time=lambda: True)["BGM-1"]
+    )
     assert written.total == Decimal(50)
     assert [
         (line["lineObjectNumber"], line["quantity"], line["unitPrice"]) for line in harness.lines("BGM-1")
@@ -717,7 +833,7 @@ def test_a_non_inventory_kit_keeps_its_price_and_its_components_cost_nothing(
 def test_any_other_kit_is_refused_before_anything_is_sent(
     harness: SandboxHarness, customer: str, kind: ItemKind | None
 ) -> None:
-    result = harness.erp.create_documents([_kit(kind, customer)])["BGM-1"]
+    result = harness.erp.create_documents([_kit(kind, customer)], in_time=lambda: True)["BGM-1"]
     assert isinstance(result, Reject)
     assert result.kind == "kit"
     assert harness.wire.requests == []
@@ -726,13 +842,15 @@ def test_any_other_kit_is_refused_before_anything_is_sent(
 def test_an_order_of_another_currency_is_written_in_it(harness: SandboxHarness, customer: str) -> None:
     demo_fill(harness.books)
     yen = order("BGM-1", product("WID-1", "1250", quantity="3"), currency="JPY")
-    written = document(harness.erp.create_documents([Draft("BGM-1", customer, yen, {})])["BGM-1"])
+    written = document(
+        harness.erp.create_documents([Draft("BGM-1", customer, yen, {})], in_time=lambda: True)["BGM-1"]
+    )
     assert (written.currency, written.total) == ("JPY", Decimal(1250))
     assert harness.wire.requests[-1].operations[0]["body"]["currencyCode"] == "JPY"
 
 
 def test_an_order_invoiced_in_parts_is_one_document(harness: SandboxHarness, customer: str) -> None:
-    document(harness.erp.create_documents([draft("BGM-1", customer=customer)])["BGM-1"])
+    document(harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True)["BGM-1"])
     header = harness.header("BGM-1")
     with harness.books.lock:
         for at, total in enumerate(("10.00", "20.00")):

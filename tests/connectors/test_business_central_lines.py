@@ -138,6 +138,23 @@ def test_with_the_erps_own_tax_there_is_no_tax_line_and_items_carry_the_configur
     ]
 
 
+def test_credit_on_tax_cannot_be_written_where_the_erp_works_the_tax_out() -> None:
+    lines = (product(credit="2.00"), other(LineType.TAX, "2.00", credit="0.20"))
+    made = draft("BGM-1", *lines, customer="C1")
+    with pytest.raises(Reject, match=r"^0\.20 USD .* tax=?.* set tax\.mode=line") as caught:
+        order_body(made, settings=replace(SETTINGS, tax_mode="erp"))
+    assert caught.value.kind == "totals"
+    assert order_body(made, settings=SETTINGS)["salesOrderLines"][-1]["unitPrice"] == Decimal("1.80")
+
+
+def test_credit_on_goods_alone_is_written_where_the_erp_works_the_tax_out() -> None:
+    lines = (product(credit="2.00"), other(LineType.TAX, "2.00"))
+    bodies = order_body(draft("BGM-1", *lines, customer="C1"), settings=replace(SETTINGS, tax_mode="erp"))[
+        "salesOrderLines"
+    ]
+    assert [line["discountAmount"] for line in bodies] == [Decimal("2.00")]
+
+
 @pytest.mark.parametrize(
     ("line_type", "key"),
     [
@@ -198,8 +215,9 @@ def test_codes_and_numbers_that_do_not_fit_are_rejected(_case: str, made: Draft,
 def test_codes_of_an_address_are_never_cut(field: str) -> None:
     made = draft("BGM-1", product(), customer="C1")
     bill = address(**{field: "x" * 81})
-    with pytest.raises(Reject, match="does not fit"):
+    with pytest.raises(Reject, match="does not fit") as caught:
         order_body(replace(made, order=replace(made.order, bill=bill)), settings=SETTINGS)
+    assert "xx" not in caught.value.reason
 
 
 def test_free_text_is_cut_to_its_field() -> None:

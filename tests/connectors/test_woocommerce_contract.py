@@ -10,7 +10,7 @@ import pytest
 
 from app.connectors.woocommerce import CONNECTOR
 from app.ports.connector import Account
-from app.ports.sales_channel import SalesChannel
+from app.ports.sales_channel import SalesChannel, Seen
 from app.sandbox.server import RunningServer, serve
 from app.sandbox.shop import DEMO_KEY, MARK_KEY, Shop, create_app
 from tests.contracts.sales_channel import SalesChannelContract
@@ -103,6 +103,21 @@ def channel(platform: ShopPlatform) -> SalesChannel:
 
 class TestWooCommerce(SalesChannelContract):
     """Every promise, unedited."""
+
+
+def test_an_order_that_was_on_hold_in_between_has_the_hash_it_had_at_first(
+    channel: SalesChannel, platform: ShopPlatform
+) -> None:
+    order_id = platform.add_order()
+    hashes = []
+    for status in ("processing", "on-hold", "processing"):
+        platform.advance(60)
+        platform.shop.update(int(order_id), {"status": status})
+        row = channel.read([order_id])[order_id]
+        assert isinstance(row, Seen)
+        assert row.status == status
+        hashes.append(row.content_hash)
+    assert hashes[0] == hashes[2] != hashes[1]
 
 
 class TestWooCommerceWithAStatusForAcknowledged(SalesChannelContract):

@@ -1,6 +1,7 @@
 """What each recorded answer comes to: the raw HTTP answers are replayed as they came, by a server that knows nothing else."""
 
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from pathlib import Path
@@ -44,10 +45,17 @@ class Script:
     def __init__(self) -> None:
         self.lines: list[tuple[str, Answer]] = []
         self.requests: list[str] = []
+        self.seconds_each = 0.0
+        self._seconds = 0.0
+
+    def clock(self) -> float:
+        """Moves by `seconds_each` with every request."""
+        return time.monotonic() + self._seconds
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         request = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}?{environ['QUERY_STRING']}"
         self.requests.append(request)
+        self._seconds += self.seconds_each
         status, headers, body = next(answer for pattern, answer in self.lines if re.search(pattern, request))
         start_response(f"{status} {HTTPStatus(status).phrase}", headers)
         return [body]
@@ -75,7 +83,8 @@ def open_shop(script: Script) -> Iterator[Callable[..., WooCommerce]]:
                     credentials={"key": "ck_1", "secret": "cs_1"},
                     settings=CONNECTOR.read_settings(settings),
                     http_timeout=5,
-                )
+                ),
+                clock=script.clock,
             )
 
         yield opened
@@ -208,6 +217,86 @@ def test_a_broken_table_is_not_taken_for_orders_that_are_gone(script: Script, sh
     with pytest.raises(Retry, match="table"):
         shop.read(["47"])
     assert type(shop.acknowledge(["47"])["47"]) is Unknown
+
+
+def an_order(order_id: int, status: str) -> str:
+    """As much of an order as a list must show."""
+    return f'{{"id":{order_id},"status":"{status}"}}'
+
+
+def kinds(script: Script) -> list[str]:
+    """The requests by what they ask for: a list, the count, or one order."""
+    return [
+        re.sub(r".*(orders/\d+|status=\w+).*", r"\1", request)
+        if "/orders/" in request or "include=" in request
+        else "count"
+        for request in script.requests
+    ]
+
+
+def test_many_missing_orders_are_asked_of_the_trash_at_once_and_only_the_rest_by_id(
+    script: Script, shop: WooCommerce
+) -> None:
+    shown = ",".join(an_order(each, "processing") for each in range(1, 41))
+    trashed = ",".join(an_order(each, "trash") for each in (*range(41, 91), 999))
+    script.lines = [
+        ("include=.*status=any", json_answer(f"[{shown}]")),
+        ("include=.*status=trash", json_answer(f"[{trashed}]")),
+        ("GET .*/orders/91", json_answer(an_order(91, "checkout-draft"))),
+        ("GET .*/orders/", recorded("404_order")),
+        ("", json_answer('[{"id":1}]', X_WP_Total="152")),
+    ]
+    found = shop.read([str(each) for each in range(1, 101)])
+    assert [row.status if isinstance(row, Seen) else "gone" for row in found.values()] == (
+        ["processing"] * 40 + ["trash"] * 50 + ["checkout-draft"] + ["gone"] * 9
+    )
+    assert kinds(script) == [
+        "status=any",
+        "status=trash",
+        *(f"orders/{each}" for each in range(91, 101)),
+        "count",
+    ]
+    assert re.search(r"include=41(%2C\d+)+&status=trash", script.requests[1])
+
+
+def test_a_shop_too_slow_to_tell_of_its_missing_orders_closes_none_of_them(
+    script: Script, shop: WooCommerce
+) -> None:
+    script.lines = [
+        ("include=.*status=any", json_answer('[{"id":1}]')),
+        ("include=.*status=trash", json_answer("[]")),
+        ("GET .*/orders/", recorded("404_order")),
+    ]
+    script.seconds_each = 1.5
+    with pytest.raises(Retry, match="too slow to tell of 99 missing orders"):
+        shop.read([str(each) for each in range(1, 101)])
+    assert len(script.requests) == 6
+
+
+def test_a_shop_that_shows_none_of_the_orders_is_first_seen_to_have_any(
+    script: Script, shop: WooCommerce
+) -> None:
+    script.lines = [
+        ("include=", json_answer("[]")),
+        ("GET .*/orders/", recorded("404_order")),
+        ("", json_answer("[]", X_WP_Total="0")),
+    ]
+    with pytest.raises(Retry, match="no orders at all"):
+        shop.read([str(each) for each in range(1, 101)])
+    assert kinds(script) == ["status=any", "count"]
+
+
+def test_a_table_that_breaks_while_missing_orders_are_asked_for_closes_none_of_them(
+    script: Script, shop: WooCommerce
+) -> None:
+    script.lines = [
+        ("include=.*status=any", json_answer('[{"id":1}]')),
+        ("include=.*status=trash", json_answer("[]")),
+        ("GET .*/orders/", recorded("404_order")),
+        ("", json_answer("[]", X_WP_Total="0")),
+    ]
+    with pytest.raises(Retry, match="no orders at all"):
+        shop.read(["1", "2"])
 
 
 def test_an_order_called_invalid_that_is_there_after_all_is_marked_again_later(

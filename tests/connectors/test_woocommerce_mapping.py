@@ -341,6 +341,25 @@ def test_moving_to_the_status_for_acknowledged_orders_is_an_echo_and_any_other_m
     assert hashed({**RECORDED, **moved}) != hashed(RECORDED)
 
 
+@pytest.mark.parametrize("method", ["stripe", "cod"])
+def test_an_order_that_was_on_hold_in_between_has_the_hash_it_had_at_first(method: str) -> None:
+    paid = None if method == "cod" else "2026-11-20T18:22:44"
+    first = {**RECORDED, "status": "processing", "payment_method": method, "date_paid_gmt": paid}
+    held = {**first, "status": "on-hold", "date_modified_gmt": "2026-11-21T00:00:00", "needs_payment": True}
+    back = {
+        **held,
+        "status": "processing",
+        "date_modified": "2026-11-21T16:00:00",
+        "date_modified_gmt": "2026-11-22T00:00:00",
+        "date_completed_gmt": None,
+        "needs_payment": False,
+        # Cash on delivery that was completed by mistake has a date of payment from then on.
+        "date_paid_gmt": paid or "2026-11-21T12:00:00",
+    }
+    assert hashed(held) != hashed(first)
+    assert hashed(back) == hashed(first)
+
+
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(),

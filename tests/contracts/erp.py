@@ -244,7 +244,9 @@ class ErpContract:
     def test_a_document_is_written_with_all_its_lines_and_read_back(
         self, harness: Harness, customer: str
     ) -> None:
-        written = document(harness.erp.create_documents([draft("BGM-1", customer=customer)])["BGM-1"])
+        written = document(
+            harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True)["BGM-1"]
+        )
         assert harness.documents("BGM-1") == [(3, Decimal("30.00"))]
         assert (written.external_number, written.customer_number, written.total) == (
             "BGM-1",
@@ -256,7 +258,9 @@ class ErpContract:
         assert harness.erp.find_documents(["bgm-1"]) == {"bgm-1": (written,)}
 
     def test_a_posted_document_is_found(self, harness: Harness, customer: str) -> None:
-        document(harness.erp.create_documents([draft("BGM-1", customer=customer)])["BGM-1"])
+        document(
+            harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True)["BGM-1"]
+        )
         harness.post_document("BGM-1")
         [found] = harness.erp.find_documents(["BGM-1"])["BGM-1"]
         assert (found.posted, found.total, found.customer_number) == (True, Decimal("30.00"), customer)
@@ -270,12 +274,16 @@ class ErpContract:
         self, harness: Harness, customer: str
     ) -> None:
         harness.add_document("BGM-1")
-        result = harness.erp.create_documents([draft("BGM-1", customer=customer)])["BGM-1"]
+        result = harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True)[
+            "BGM-1"
+        ]
         assert isinstance(result, Unknown)
 
     def test_many_documents_are_written_each_once(self, harness: Harness, customer: str) -> None:
         numbers = [f"BGM-{at}" for at in range(1, 41)]
-        results = harness.erp.create_documents([draft(number, customer=customer) for number in numbers])
+        results = harness.erp.create_documents(
+            [draft(number, customer=customer) for number in numbers], in_time=lambda: True
+        )
         assert [document(results[number]).external_number for number in numbers] == numbers
         assert [len(harness.documents(number)) for number in numbers] == [1] * 40
 
@@ -284,7 +292,9 @@ class ErpContract:
     ) -> None:
         harness.add_item("BLOCKED-1", blocked=True)
         drafts = [draft("BGM-1", customer=customer), draft("BGM-2", product("BLOCKED-1"), customer=customer)]
-        results = harness.erp.create_documents([*drafts, draft("BGM-3", customer=customer)])
+        results = harness.erp.create_documents(
+            [*drafts, draft("BGM-3", customer=customer)], in_time=lambda: True
+        )
         refused = results["BGM-2"]
         assert isinstance(refused, Reject)
         assert refused.kind == "bad_sku"
@@ -296,7 +306,9 @@ class ErpContract:
 
     def test_an_unknown_item_is_a_bad_sku(self, harness: Harness, customer: str) -> None:
         lines = (product("WID-1"), product("NOWHERE-1"))
-        refused = harness.erp.create_documents([draft("BGM-1", *lines, customer=customer)])["BGM-1"]
+        refused = harness.erp.create_documents(
+            [draft("BGM-1", *lines, customer=customer)], in_time=lambda: True
+        )["BGM-1"]
         assert isinstance(refused, Reject)
         assert refused.kind == "bad_sku"
         assert harness.documents("BGM-1") == []
@@ -305,7 +317,9 @@ class ErpContract:
         self, harness: Harness, customer: str
     ) -> None:
         harness.fail_next_write(Trouble.LOST_REPLY)
-        results = harness.erp.create_documents([draft(f"BGM-{at}", customer=customer) for at in (1, 2)])
+        results = harness.erp.create_documents(
+            [draft(f"BGM-{at}", customer=customer) for at in (1, 2)], in_time=lambda: True
+        )
         assert isinstance(results["BGM-1"], Unknown)
         for number, documents in harness.erp.find_documents(["BGM-1", "BGM-2"]).items():
             # An ERP that takes orders one by one has not tried the second.
@@ -315,7 +329,9 @@ class ErpContract:
 
     def test_a_lost_request_is_unknown_too(self, harness: Harness, customer: str) -> None:
         harness.fail_next_write(Trouble.LOST_REQUEST)
-        result = harness.erp.create_documents([draft("BGM-1", customer=customer)])["BGM-1"]
+        result = harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True)[
+            "BGM-1"
+        ]
         assert isinstance(result, Unknown)
         assert harness.erp.find_documents(["BGM-1"]) == {"BGM-1": ()}
 
@@ -323,7 +339,9 @@ class ErpContract:
         self, harness: Harness, customer: str
     ) -> None:
         harness.fail_next_write(Trouble.LATE)
-        result = harness.erp.create_documents([draft("BGM-1", customer=customer)])["BGM-1"]
+        result = harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True)[
+            "BGM-1"
+        ]
         assert isinstance(result, Unknown)
         harness.wait_until_late_writes_are_done()
         assert len(harness.erp.find_documents(["BGM-1"])["BGM-1"]) == 1
@@ -331,16 +349,64 @@ class ErpContract:
     def test_orders_behind_a_lost_call_are_not_tried(self, harness: Harness, customer: str) -> None:
         numbers = [f"BGM-{at}" for at in range(1, 201)]
         harness.fail_next_write(Trouble.LOST_REQUEST)
-        results = harness.erp.create_documents([draft(number, customer=customer) for number in numbers])
+        results = harness.erp.create_documents(
+            [draft(number, customer=customer) for number in numbers], in_time=lambda: True
+        )
         assert set(results) == set(numbers)
         assert {type(result) for result in results.values()} <= {Unknown, Retry}
         assert isinstance(results["BGM-1"], Unknown)
         assert isinstance(results["BGM-200"], Retry)
         assert [number for number in numbers if harness.documents(number)] == []
 
+    def test_nothing_is_written_where_there_is_no_time(self, harness: Harness, customer: str) -> None:
+        drafts = [draft(f"BGM-{at}", customer=customer) for at in (1, 2)]
+        results = harness.erp.create_documents(drafts, in_time=lambda: False)
+        assert [type(result) for result in results.values()] == [Retry, Retry]
+        assert [harness.documents(number) for number in results] == [[], []]
+
+    def test_what_is_not_begun_when_the_time_runs_out_is_a_retry(
+        self, harness: Harness, customer: str
+    ) -> None:
+        numbers = [f"BGM-{at}" for at in range(1, 31)]
+        results = harness.erp.create_documents(
+            [draft(number, customer=customer) for number in numbers],
+            in_time=lambda: not harness.documents("BGM-1"),
+        )
+        assert set(results) == set(numbers)
+        assert document(results["BGM-1"]).external_number == "BGM-1"
+        assert isinstance(results["BGM-30"], Retry)
+        assert {type(result) for result in results.values()} == {ErpDocument, Retry}
+        for number, result in results.items():
+            # What was begun is also read back, and nothing else was written.
+            assert len(harness.documents(number)) == isinstance(result, ErpDocument)
+
+    def test_time_that_ran_out_does_not_come_back_within_a_call(
+        self, harness: Harness, customer: str
+    ) -> None:
+        answers = iter([True, True, False])
+        numbers = [f"BGM-{at}" for at in range(1, 31)]
+        results = harness.erp.create_documents(
+            [draft(number, customer=customer) for number in numbers], in_time=lambda: next(answers, True)
+        )
+        assert isinstance(results["BGM-30"], Retry)
+        assert harness.documents("BGM-30") == []
+
+    def test_a_question_asked_again_is_answered_anew(self, harness: Harness) -> None:
+        harness.erp.find_documents(["BGM-1"])
+        harness.erp.find_customers(["ada@example.test"])
+        harness.erp.find_items(["WID-1"])
+        harness.add_document("BGM-1")
+        harness.add_customer(email="ada@example.test")
+        harness.add_item("WID-1")
+        assert len(harness.erp.find_documents(["BGM-1"])["BGM-1"]) == 1
+        assert len(harness.erp.find_customers(["ada@example.test"])["ada@example.test"]) == 1
+        assert set(harness.erp.find_items(["WID-1"])) == {"WID-1"}
+
     def test_a_refused_connection_is_a_retry_for_every_order(self, harness: Harness, customer: str) -> None:
         harness.fail_next_write(Trouble.REFUSED_CONNECTION)
-        results = harness.erp.create_documents([draft(f"BGM-{at}", customer=customer) for at in (1, 2)])
+        results = harness.erp.create_documents(
+            [draft(f"BGM-{at}", customer=customer) for at in (1, 2)], in_time=lambda: True
+        )
         assert [type(result) for result in results.values()] == [Retry, Retry]
         assert harness.documents("BGM-1") == []
 
@@ -359,5 +425,5 @@ class ErpContract:
         with pytest.raises(Misconfigured):
             harness.erp.find_items(["WID-1"])
         with pytest.raises(Misconfigured):
-            harness.erp.create_documents([draft("BGM-1", customer=customer)])
+            harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True)
         assert harness.documents("BGM-1") == []

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import pytest
@@ -131,7 +132,7 @@ def order(order_id: str = "1", *, number: str | None = None, lines: Sequence[Lin
     )
 
 
-def product(**changed: Any) -> Line:  # noqa: ANN401 - any field of a line
+def product(**changed: Any) -> Line:
     line = Line(
         position=1,
         type=LineType.PRODUCT,
@@ -1580,9 +1581,9 @@ class StoreContract:
         world.bring_to(Stage.DELIVER, batch_id)
         world.acknowledge(batch_id)
         token, (one, two, three) = world.claim_steps(Owed.EXPORT, batch_id)
-        assert world.store.close_runs() == ()
+        assert world.store.close_runs(cut_off_after=LEASE) == ()
         world.store.finish_reading(world.run_id, state=None, reason="")
-        assert world.store.close_runs() == ()
+        assert world.store.close_runs(cut_off_after=LEASE) == ()
         later = world.clock() + timedelta(hours=9)
         world.store.settle_steps(
             Owed.EXPORT,
@@ -1597,7 +1598,7 @@ class StoreContract:
         running = world.store.run(world.run_id)
         assert (running.state, running.finished_at) == ("running", None)
         world.clock.advance(5)
-        (ended,) = world.store.close_runs()
+        (ended,) = world.store.close_runs(cut_off_after=LEASE)
         assert (ended.id, ended.state, ended.finished_at) == (world.run_id, "finished", world.clock())
         assert ended.counts == {
             "fetched": 4,
@@ -1612,11 +1613,13 @@ class StoreContract:
         }
         assert world.store.run(world.run_id) == ended
         assert running.counts == ended.counts
-        assert world.store.close_runs() == ()
+        assert world.store.close_runs(cut_off_after=LEASE) == ()
 
     def test_two_sweepers_at_once_end_a_run_once(self, world: World) -> None:
         world.store.finish_reading(world.run_id, state=None, reason="")
-        found = at_once(*(store.close_runs for store in (world.store, world.other) * 2))
+        found = at_once(
+            *(partial(store.close_runs, cut_off_after=LEASE) for store in (world.store, world.other) * 2)
+        )
         assert [each.id for each in itertools.chain(*found)] == [world.run_id]
 
     def test_a_run_that_cannot_read_ends_at_once_with_its_reason(self, world: World) -> None:
@@ -1625,7 +1628,7 @@ class StoreContract:
         run = world.store.run(world.run_id)
         assert (run.state, run.finished_at) == ("failed", world.clock())
         assert run.reason.startswith("? The shop answers with HTML.")
-        assert world.store.close_runs() == ()
+        assert world.store.close_runs(cut_off_after=LEASE) == ()
 
     def test_an_order_is_found_by_its_number_and_by_the_platforms_id(self, world: World) -> None:
         batch_id = world.at(Stage.DELIVER, "1")

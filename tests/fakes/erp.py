@@ -10,6 +10,8 @@ from app.errors import Misconfigured, OrderSyncError, Reject, Retry, Unknown
 from app.ports.erp import Draft, ErpCustomer, ErpDocument, ErpItem, ItemKind
 from tests.contracts.erp import Trouble
 
+_TOGETHER = 5
+
 
 class FakeErp:
     """`items`, `customers`, `documents` and `lines` (by document id) are its books; tests may look at and change them.
@@ -84,17 +86,23 @@ class FakeErp:
         self._reading("find_documents")
         return {number: self._with_number(number) for number in external_numbers}
 
-    def create_documents(self, drafts: Sequence[Draft]) -> Mapping[str, ErpDocument | OrderSyncError]:
-        """The first five drafts share a call; where that is lost, the ones behind it are not tried."""
-        first, rest = drafts[:5], drafts[5:]
+    def create_documents(
+        self, drafts: Sequence[Draft], *, in_time: Callable[[], bool]
+    ) -> Mapping[str, ErpDocument | OrderSyncError]:
+        """Five drafts share a request. Trouble meets the first; where that is lost, the drafts behind it are not tried."""
         results: dict[str, ErpDocument | OrderSyncError] = {}
-        failure = self._writing("create_documents", lambda: [self._write(each) for each in first])
-        if isinstance(failure, Misconfigured):
-            raise failure
-        if failure is not None:
-            results |= {each.external_number: type(failure)(failure.reason) for each in first}
-            return results | {each.external_number: Retry("It was not tried.") for each in rest}
-        return results | {each.external_number: self._write(each) for each in drafts}
+        first, waiting = drafts[:_TOGETHER], list(drafts)
+        while waiting and in_time():
+            group, waiting = waiting[:_TOGETHER], waiting[_TOGETHER:]
+            if not results:
+                failure = self._writing("create_documents", lambda: [self._write(each) for each in first])
+                if isinstance(failure, Misconfigured):
+                    raise failure
+                if failure is not None:
+                    results |= {each.external_number: type(failure)(failure.reason) for each in group}
+                    break
+            results |= {each.external_number: self._write(each) for each in group}
+        return results | {each.external_number: Retry("It was not tried.") for each in waiting}
 
     def _write(self, draft: Draft) -> ErpDocument | OrderSyncError:
         number = draft.external_number.upper()

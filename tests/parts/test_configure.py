@@ -79,10 +79,60 @@ def test_a_name_or_prefix_that_is_taken_is_refused(program: Program) -> None:
     with pytest.raises(
         UsageError, match=r"The prefix BGM belongs to the site 'bgm'; order numbers must differ\."
     ):
-        add_site(program.parts, asked(name="other"), prefix="BGM", erp=None)
+        add_site(program.parts, asked(name="other", url="https://other.example.test"), prefix="BGM", erp=None)
     with pytest.raises(UsageError, match=r"There is an ERP named 'bc' already\."):
         add_erp(program.parts, asked_erp(), company=COMPANY)
     assert (len(program.parts.store.sites()), len(program.parts.store.erps())) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://shop.example.test/eu",
+        "https://shop.example.test/eu/",
+        "HTTPS://Shop.Example.TEST/eu",
+        "https://shop.example.test:443/eu",
+    ],
+)
+def test_a_second_site_at_the_same_address_is_refused_however_it_is_written(
+    program: Program, url: str
+) -> None:
+    with_site(program, url="https://shop.example.test/eu")
+    with pytest.raises(UsageError) as refused:
+        add_site(program.parts, asked(name="other", url=url), prefix="OTH", erp=None)
+    assert refused.value.reason == (
+        "The site 'bgm' has this address already; every order would be exported twice."
+    )
+    assert len(program.parts.store.sites()) == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://shop.example.test/us",
+        "https://shop.example.test/EU",
+        "http://shop.example.test/eu",
+        "https://shop.example.test:8443/eu",
+        "https://shop2.example.test/eu",
+    ],
+)
+def test_a_second_site_at_another_address_is_stored(program: Program, url: str) -> None:
+    with_site(program, url="https://shop.example.test/eu")
+    add_site(program.parts, asked(name="other", url=url), prefix="OTH", erp=None)
+    assert len(program.parts.store.sites()) == 2
+
+
+def test_a_second_erp_for_the_same_company_is_refused_and_for_another_one_is_stored(program: Program) -> None:
+    with_erp(program)
+    second = asked_erp(name="other", url="https://ERP.example.test:443/api/v2.0/")
+    with pytest.raises(UsageError) as refused:
+        add_erp(program.parts, second, company=COMPANY.upper())
+    assert refused.value.reason == (
+        "The ERP 'bc' is this company at this address already; every order would be exported twice."
+    )
+    assert len(program.parts.store.erps()) == 1
+    add_erp(program.parts, second, company="00000000-0000-0000-0000-000000000001")
+    assert len(program.parts.store.erps()) == 2
 
 
 def test_an_unknown_platform_is_refused_with_those_there_are(program: Program) -> None:

@@ -79,17 +79,21 @@ def test_what_is_no_number_is_refused(tmp_path: Path, name: str) -> None:
     assert refused.value.reason == f"ORDERSYNC_{name} is '5 min'; it must be a number of seconds."
 
 
-@pytest.mark.parametrize("name", ["LEASE", "CLOCK_SHIFT", "SWEEP_SECONDS"])
+@pytest.mark.parametrize(
+    "name", ["LEASE", "HTTP_TIMEOUT", "SOFT_TIME_LIMIT", "TIME_LIMIT", "CLOCK_SHIFT", "SWEEP_SECONDS"]
+)
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
 def test_a_number_without_end_is_refused(tmp_path: Path, name: str, value: str) -> None:
-    with pytest.raises(Misconfigured):
+    with pytest.raises(Misconfigured) as refused:
         load(tmp_path, **{f"ORDERSYNC_{name}": value})
+    assert refused.value.reason == f"ORDERSYNC_{name} is {value!r}; it must be a number of seconds."
 
 
 @pytest.mark.parametrize("value", ["0", "-1"])
 def test_a_sweep_needs_a_pause_above_zero(tmp_path: Path, value: str) -> None:
-    with pytest.raises(Misconfigured):
+    with pytest.raises(Misconfigured) as refused:
         load(tmp_path, ORDERSYNC_SWEEP_SECONDS=value)
+    assert refused.value.reason == f"ORDERSYNC_SWEEP_SECONDS ({value} s) must be above zero."
 
 
 _CHAIN = ("HTTP_TIMEOUT", "SOFT_TIME_LIMIT", "TIME_LIMIT", "LEASE")
@@ -109,7 +113,7 @@ def test_each_time_limit_must_be_below_the_next(tmp_path: Path, place: int, exce
     )
 
 
-@pytest.mark.parametrize("value", ["0", "-5", "nan"])
+@pytest.mark.parametrize("value", ["0", "-5"])
 def test_the_shortest_time_limit_must_be_above_zero(tmp_path: Path, value: str) -> None:
     with pytest.raises(Misconfigured, match=r"ORDERSYNC_HTTP_TIMEOUT \(.*\) must be above zero"):
         load(tmp_path, ORDERSYNC_HTTP_TIMEOUT=value)

@@ -21,7 +21,7 @@ def make_world(database_template: Path, tmp_path: Path) -> Iterator[MakeWorld]:
     numbers = count(1)
     with ExitStack() as stack:
 
-        def make(**settings: Any) -> World:  # noqa: ANN401 - the keywords of `opened_world`
+        def make(**settings: Any) -> World:
             folder = tmp_path / f"world{next(numbers)}"
             return stack.enter_context(opened_world(database_template, folder, **settings))
 

@@ -286,7 +286,8 @@ def test_a_held_order_that_ended_meanwhile_is_closed_when_it_is_released(
     make_world: MakeWorld, _case: str
 ) -> None:
     change, telling = ENDS[_case]
-    world = make_world(orders=[_order_of("BIG-1", 836)])
+    # The second order is never read; a shop without any order at all would be doubted instead.
+    world = make_world(orders=[_order_of("BIG-1", 836), plain_order(837, status="pending")])
     _new_item(world, "BIG-1")
     world.run()
     change(world, 836)
@@ -297,17 +298,65 @@ def test_a_held_order_that_ended_meanwhile_is_closed_when_it_is_released(
     assert not world.marked()
 
 
-def test_an_order_that_comes_back_from_the_trash_runs(make_world: MakeWorld) -> None:
-    world = make_world(orders=[plain_order(837)])
+@pytest.mark.parametrize("link", [Owed.ACKNOWLEDGE, Owed.EXPORT])
+@pytest.mark.parametrize("away", ["trash", "on-hold"])
+def test_an_order_that_comes_back_just_as_it_was_runs(make_world: MakeWorld, away: str, link: Owed) -> None:
+    """Its content is what is stored already, yet it was closed: nothing may be lost by that."""
+    world = make_world(orders=[plain_order(837), plain_order(838)])
     bells = world.fetch()
-    world.walk(bells, last=Stage.WRITE)
-    _cancel(world, 837)
-    world.walk(bells, first=Owed.ACKNOWLEDGE)
-    assert world.ends() == {837: "closed"}
-    world.shop.update(837, {"status": "processing", "customer_note": "Please send it after all."})
+    world.walk(bells, last=LINKS[LINKS.index(link) - 1])
+    world.clock.advance(LONGER_THAN_AN_ACKNOWLEDGEMENT_COUNTS)
+    if away == "trash":
+        _trash(world, 837)
+    else:
+        world.shop.update(837, {"status": away})
+    world.walk(bells, first=link)
+    assert world.ends()[837] == "closed"
+    if away == "trash":
+        world.shop.restore(837)
+    else:
+        world.shop.update(837, {"status": "processing"})
     world.run()
-    assert world.states() == {837: DONE}
-    assert world.document_numbers() == ["BGM-837"]
+    assert world.states() == {837: DONE, 838: DONE}
+    assert world.document_numbers() == ["BGM-837", "BGM-838"]
+    assert world.marked() == {837, 838}
+
+
+def test_a_status_set_with_the_mark_is_no_change_of_the_order(make_world: MakeWorld) -> None:
+    """The status our own acknowledgement gave counts as eligible (ARCHITECTURE, the road)."""
+    orders = [plain_order(826), plain_order(827, payment_method="cod", date_paid_gmt=None)]
+    world = make_world(orders=orders, site_settings={"ack_status": "completed"})
+    bells = world.fetch()
+    world.walk(bells, last=Owed.ACKNOWLEDGE)
+    assert {world.shop.order(order_id)["status"] for order_id in (826, 827)} == {"completed"}
+    world.clock.advance(LONGER_THAN_AN_ACKNOWLEDGEMENT_COUNTS)
+    world.walk(bells, first=Owed.EXPORT)
+    world.settle()
+    assert world.states() == {826: DONE, 827: DONE}
+    assert world.run().counts["fetched"] == 0
+    assert _versions(world, 826) == _versions(world, 827) == [1]
+    assert world.document_numbers() == ["BGM-826", "BGM-827"]
+
+
+def test_a_mark_that_somebody_takes_off_does_not_export_again(make_world: MakeWorld) -> None:
+    world = make_world(orders=[plain_order(828)])
+    world.run()
+    world.shop.update(828, {"meta_data": [{"key": "sumatra_wc_integrator_exported", "value": None}]})
+    world.run()
+    assert world.states() == {828: DONE}
+    assert world.document_numbers() == ["BGM-828"]
+
+
+def test_a_second_order_with_a_number_that_is_taken_is_rejected_by_name(make_world: MakeWorld) -> None:
+    """A plugin may number them so; the ERP's number is upper case, so that `a1` and `A1` are one."""
+    world = make_world(orders=[plain_order(829, number="a1"), plain_order(830, number="A1")])
+    world.run()
+    assert world.states()[829] == DONE
+    state, stage, reason = world.states()[830]
+    assert (state, stage) == ("rejected", "write")
+    assert "BGM-A1" in reason
+    assert world.marked() == {829}
+    assert [number.upper() for number in world.document_numbers()] == ["BGM-A1"]
 
 
 # Messages and processes that are lost.

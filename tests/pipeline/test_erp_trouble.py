@@ -20,8 +20,9 @@ from tests.pipeline.world import TIGHT, Json, MakeWorld, World, kit_order, plain
 CREATING = {"default_customer": "", "create_customers": "true"}
 """Customers are made, so that their creation too is met by every fault."""
 
-KINDS = ("503", "429", "500", "reset", "reset_after", "timeout_after", "late", "truncated", "html")
-IMPATIENT = {"http": "0.35", "soft": "0.6", "hard": "0.7", "lease": "0.8"}
+KINDS = ("503", "429", "reset", "reset_after", "timeout_after", "late", "truncated", "html")
+IMPATIENT = {"http": "0.35", "soft": "2", "hard": "2.5", "lease": "3"}
+SHORT_LEASE = {"http": "0.4", "soft": "1.0", "hard": "1.1", "lease": "1.2"}
 DONE = ("done", "deliver", "")
 _MOST_CALLS = 30
 
@@ -122,7 +123,7 @@ def test_an_erp_that_stays_away_holds_the_orders_and_takes_them_once_when_it_is_
     _everything_once(world, 603, 604)
 
 
-def _write_lost(world: World, kind: str, **more: Any) -> None:  # noqa: ANN401 - as the sandbox's door takes it
+def _write_lost(world: World, kind: str, **more: Any) -> None:
     """Let the fault meet the one call that writes documents: an operation of a batch is told by its url alone."""
     world.erp.faults.order({"kind": kind, "match": {"operation": r"salesOrders$"}, **more})
 
@@ -147,7 +148,7 @@ def test_a_lost_reply_is_being_verified_then_adopted(make_world: MakeWorld) -> N
 
 def test_a_write_that_commits_late_is_waited_for_and_adopted(make_world: MakeWorld) -> None:
     """The ERP answers 408 and commits 0.7 s later; T_LATE is longer, so nothing is sent before then. No clock is moved."""
-    world = make_world(orders=[plain_order(612)], limits=TIGHT, erp_settings={"t_late": "1.5"})
+    world = make_world(orders=[plain_order(612)], limits=SHORT_LEASE, erp_settings={"t_late": "1.5"})
     _write_lost(world, "late", seconds=Decimal("0.7"))
     world.walk(world.fetch())
     assert world.documents() == []
@@ -184,9 +185,11 @@ def test_a_process_killed_around_the_write_leaves_one_document(
     erp = world.parts.peers.erp(world.parts.store.erps()[0])
     create = erp.create_documents
 
-    def dies(drafts: Sequence[Draft]) -> Mapping[str, ErpDocument | OrderSyncError]:
+    def dies(
+        drafts: Sequence[Draft], *, in_time: Callable[[], bool]
+    ) -> Mapping[str, ErpDocument | OrderSyncError]:
         if written:
-            create(drafts)
+            create(drafts, in_time=in_time)
         raise _Killed
 
     with monkeypatch.context() as patched:
@@ -268,7 +271,7 @@ def test_a_company_that_is_not_there_pauses_the_erp(make_world: MakeWorld) -> No
 # What the ERP holds already.
 
 
-def _customer(world: World, number: str, email: str, **more: Any) -> None:  # noqa: ANN401 - as the books take it
+def _customer(world: World, number: str, email: str, **more: Any) -> None:
     with world.erp.lock:
         put(world.erp.books, "customers", {"number": number, "displayName": number, "email": email, **more})
 

@@ -13,7 +13,8 @@ from tests.pipeline.world import MakeWorld, World, kit_order, plain_order
 
 OPENS = datetime(2026, 11, 29, 19, 0, tzinfo=UTC)
 ENDS = datetime(2026, 11, 30, 4, 0, tzinfo=UTC)
-LONGEST_CALL = timedelta(seconds=2)
+LONGEST_TASK = timedelta(seconds=3)
+"""A task looks at the clock once and may then call until its soft time limit, so that this is the longest call there can be."""
 DONE = ("done", "deliver", "")
 
 
@@ -58,13 +59,13 @@ def test_a_run_inside_the_window_says_so_with_the_time_left_and_does_nothing(
 @pytest.mark.parametrize(
     ("_case", "moment", "closed"),
     [
-        ("longer before it than the longest call", OPENS - LONGEST_CALL - timedelta(seconds=1), False),
+        ("longer before it than the longest task", OPENS - LONGEST_TASK - timedelta(seconds=1), False),
         (
-            "just before the longest call could reach it",
-            OPENS - LONGEST_CALL - timedelta(milliseconds=1),
+            "just before the longest task could reach it",
+            OPENS - LONGEST_TASK - timedelta(milliseconds=1),
             False,
         ),
-        ("when the longest call would reach it", OPENS - LONGEST_CALL, True),
+        ("when the longest task would reach it", OPENS - LONGEST_TASK, True),
         ("at its start", OPENS, True),
         ("just before its end", ENDS - timedelta(milliseconds=1), True),
         ("at its end", ENDS, False),
@@ -73,7 +74,7 @@ def test_a_run_inside_the_window_says_so_with_the_time_left_and_does_nothing(
         ("the next week's", OPENS + timedelta(days=7, hours=3), True),
     ],
 )
-def test_the_window_closes_early_by_the_longest_call_and_ends_on_time(
+def test_the_window_closes_early_by_the_longest_task_and_ends_on_time(
     make_world: MakeWorld, _case: str, moment: datetime, closed: bool
 ) -> None:
     world = make_world(orders=[plain_order(702)], at=OPENS - timedelta(days=2), frozen=True)

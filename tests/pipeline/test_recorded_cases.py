@@ -458,3 +458,26 @@ def test_a_site_that_says_so_takes_the_difference_for_a_gift_card(make_world: Ma
         Decimal("34.81"),
         Decimal("34.81"),
     ]
+
+
+@pytest.mark.parametrize("rounding", ["0.01", "-0.03", "0.04"])
+def test_a_difference_that_rounding_explains_is_a_line_on_its_own_account(
+    make_world: MakeWorld, rounding: str
+) -> None:
+    """Half a cent for each line and for its tax (contract 8): 146 has two products, shipping and a fee, so up to 0.04."""
+    base = Decimal(BODIES[146]["total"]) + Decimal(rounding)
+    world = make_world(orders=[{**BODIES[146], "total": str(base)}])
+    world.run()
+    (document,) = world.documents()
+    assert document["totalAmountIncludingTax"] == base
+    (line,) = [line for line in document["lines"] if line["lineObjectNumber"] == "40900"]
+    assert line["netAmount"] == Decimal(rounding)
+
+
+def test_a_difference_that_rounding_does_not_explain_is_rejected(make_world: MakeWorld) -> None:
+    world = make_world(orders=[{**BODIES[146], "total": "61.44"}])
+    world.run()
+    state, stage, reason = world.states()[146]
+    assert (state, stage) == ("rejected", "normalize")
+    assert "61.39" in reason
+    assert "61.44" in reason

@@ -11,7 +11,7 @@ from tests.road.conftest import Middleware
 
 pytestmark = pytest.mark.slow
 
-GENERATED = 60
+GENERATED = 120
 EXPORTED_OF_RECORDED, REJECTED_OF_RECORDED, SKIPPED_OF_RECORDED = 18, 21, 1
 SKUS = ["WID-001", "COMP-A", "COMP-B", "HOSE-3", "KIT-PARENT-123"]
 EXPECTED = {

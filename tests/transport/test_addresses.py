@@ -6,7 +6,7 @@ import pytest
 
 from app.errors import Misconfigured
 from app.transport import check_address
-from app.transport.addresses import allowed_addresses, is_loopback, port_of
+from app.transport.addresses import allowed_addresses, is_loopback, origin, port_of
 from tests.transport.peers import client_of, peer
 
 PUBLIC = "93.184.216.34"
@@ -73,8 +73,31 @@ def test_what_is_no_web_address_is_refused(url: str) -> None:
     "url", ["http://[::1", "https://shop.example.test:abc", "https://shop.example.test:99999"]
 )
 def test_an_address_that_cannot_be_taken_apart_is_refused_with_a_sentence(url: str) -> None:
-    with pytest.raises(Misconfigured):
+    with pytest.raises(Misconfigured) as refused:
         check_address(url, allow_private=True)
+    assert refused.value.reason == "The address cannot be read: its host or its port is malformed."
+
+
+@pytest.mark.parametrize("host", ["a..example.test", "x" * 64 + ".test"])
+def test_a_name_that_can_be_no_hosts_is_refused_with_a_sentence(host: str) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        allowed_addresses(host, 443, allow_private=False)
+    assert refused.value.reason == f"{host} is not the name of a host."
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("https://a.example.test/x", "HTTPS://A.Example.TEST:443/y", True),
+        ("http://a.example.test", "http://a.example.test:80/", True),
+        ("https://a.example.test", "https://a.example.test:80", False),
+        ("https://a.example.test", "http://a.example.test:443", False),
+        ("https://a.example.test", "https://b.example.test", False),
+        ("https://a.example.test", "https://me@a.example.test", False),
+    ],
+)
+def test_two_addresses_are_of_one_service_by_scheme_host_and_port(one: str, other: str, same: bool) -> None:
+    assert (origin(one) == origin(other)) is same
 
 
 def test_a_password_in_the_address_is_refused_and_not_repeated() -> None:

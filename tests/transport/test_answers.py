@@ -147,6 +147,12 @@ def test_an_answer_says_whether_it_is_json(content_type: str, is_json: bool) -> 
         ("-5", None),
         ("1.5", None),
         ("\u00b2", None),
+        ("\u0663", None),
+        ("3600", 3600.0),
+        ("3601", 3600.0),
+        ("9" * 400, 3600.0),
+        (format_datetime(NOW + timedelta(days=9), usegmt=True), 3600.0),
+        ("Fri, 31 Dec 9999 23:59:59 -1200", None),
     ],
 )
 def test_retry_after_is_read_in_both_forms_against_the_peers_own_clock(

@@ -84,6 +84,16 @@ def test_an_answer_that_drips_in_is_given_up_soon_after_the_deadline(parts: tupl
         assert time.monotonic() - started < 1.0
 
 
+def test_each_call_on_a_connection_that_is_kept_has_its_whole_time() -> None:
+    def answer_slowly(call: Connection) -> None:
+        call.peer.ended.wait(0.2)
+        call.reply(b"[]")
+
+    with peer(answer_slowly) as shop:
+        client = client_of(shop.url, timeout=0.5)
+        assert [client.request("GET", "/orders").body for _ in range(4)] == [b"[]"] * 4
+
+
 class ResetAtOnce(Connection):
     """Resets the connection before it has read anything."""
 
@@ -166,6 +176,13 @@ def test_a_next_link_on_the_same_host_is_followed_as_it_is() -> None:
     assert [each.target for each in shop.received] == ["/api/v2.0/items?$skiptoken=a%2Fb"]
 
 
+@pytest.mark.parametrize("link", ["HTTP://LOCALHOST:{port}/items", "http://Localhost:{port}/items"])
+def test_a_next_link_is_followed_whatever_its_case(link: str) -> None:
+    with peer(lambda call: call.reply(b"[]")) as shop:
+        client_of(f"http://localhost:{shop.port}").request("GET", link.format(port=shop.port))
+    assert [each.target for each in shop.received] == ["/items"]
+
+
 @pytest.mark.parametrize(
     "link",
     [
@@ -174,6 +191,7 @@ def test_a_next_link_on_the_same_host_is_followed_as_it_is() -> None:
         "https://127.0.0.1:{port}/items",
         "http://127.0.0.1:1/items",
         "http://127.0.0.1:{port}@evil.example.test/items",
+        "http://me:pw@127.0.0.1:{port}/items",
     ],
 )
 def test_a_next_link_to_another_host_port_or_scheme_is_refused_and_nothing_is_sent(link: str) -> None:

@@ -10,6 +10,8 @@ from app.errors import Misconfigured, OrderSyncError, Retry
 from app.transport import Answer, HttpClient, NoAnswer, parse_json
 
 UNAUTHORIZED = 401
+TOO_LATE = "There was no time left to write this; it was not tried."
+_LONGEST_WORD = 100
 _RENEW_EARLY = 120.0
 """Seconds before its end at which a token is renewed: more than one call may last."""
 
@@ -38,6 +40,11 @@ class NotSent:
 
 
 Outcome = Answered | Lost | NotSent
+
+
+def always() -> bool:
+    """There is time for a request whenever it comes, as for every read."""
+    return True
 
 
 class Authorization(Protocol):
@@ -126,22 +133,40 @@ class Service:
         self._authorization = authorization
 
     def send(
-        self, method: str, path: str, *, json: Any = None, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        in_time: Callable[[], bool] = always,
     ) -> Outcome:
-        """One request, sent again once with a new token after a 401, which carries nothing out."""
+        """One request, sent again once with a new token after a 401, which carries nothing out.
+
+        `in_time` is asked each time after signing in, which may take as long as the request itself.
+        """
         try:
-            answer = self._attempt(method, path, json, headers)
+            answer = self._attempt(method, path, json, headers, in_time)
             if answer.status == UNAUTHORIZED and self._authorization.renew():
-                answer = self._attempt(method, path, json, headers)
+                answer = self._attempt(method, path, json, headers, in_time)
         except (Retry, Misconfigured) as error:
             return NotSent(error)
         except NoAnswer as error:
             return Lost(str(error))
         return Answered(answer.status, _json(answer), answer.retry_after)
 
-    def _attempt(self, method: str, path: str, json: Any, headers: Mapping[str, str] | None) -> Answer:
+    def _attempt(
+        self,
+        method: str,
+        path: str,
+        json: Any,
+        headers: Mapping[str, str] | None,
+        in_time: Callable[[], bool],
+    ) -> Answer:
         # Messages follow the language asked for; the error table reads them in English.
         sent = {"Authorization": self._authorization.header(), "Accept-Language": "en-US", **(headers or {})}
+        if not in_time():
+            raise Retry(TOO_LATE)
         return self._http.request(method, path, json=json, headers=sent)
 
 
@@ -155,7 +180,7 @@ def _json(answer: Answer) -> Any:
 def _sign_in_failure(answer: Answer, body: Any) -> OrderSyncError:
     """A refused client is ours to mend; anything else is the service's trouble. The description may name people: left out."""
     if answer.status in {400, 401, 403, 404}:
-        word = body.get("error", "") if isinstance(body, dict) else ""
+        word = str(body.get("error", ""))[:_LONGEST_WORD] if isinstance(body, dict) else ""
         return Misconfigured(
             f"The sign-in service refuses the client ({answer.status} {word}); check token_url, client_id, client_secret and scope."
         )

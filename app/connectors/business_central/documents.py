@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from app.connectors.business_central import schema
-from app.connectors.business_central.client import Answered, Lost, NotSent, Outcome
+from app.connectors.business_central.client import TOO_LATE, Answered, Lost, NotSent, Outcome
 from app.connectors.business_central.failures import write_failure
 from app.connectors.business_central.mapping import document, external_number, order_body
 from app.connectors.business_central.operations import Operation, Operations
@@ -20,8 +20,22 @@ MAX_SIZE = 50
 TARGET_SECONDS = 10.0
 """How long one call should take: a lost reply then leaves few orders unknown, and no call comes near the ERP's limits."""
 
+_TROUBLE = "Business Central had trouble with the orders before this one; it was not tried."
+
 Result = ErpDocument | OrderSyncError
 _Ready = tuple[Draft, Mapping[str, Any]]
+
+
+class _StillInTime:
+    """Asks whether there is time for one more request; once there was none, there is none any more."""
+
+    def __init__(self, in_time: Callable[[], bool]) -> None:
+        self._in_time = in_time
+        self._is_over = False
+
+    def __call__(self) -> bool:
+        self._is_over = self._is_over or not self._in_time()
+        return not self._is_over
 
 
 class Writer:
@@ -35,22 +49,25 @@ class Writer:
         self._settings = settings
         self._clock = clock
 
-    def write(self, drafts: Sequence[Draft]) -> dict[str, Result]:
+    def write(self, drafts: Sequence[Draft], *, in_time: Callable[[], bool]) -> dict[str, Result]:
         """What became of each draft. Raises `Misconfigured`, and that only before anything was sent."""
         results: dict[str, Result] = {}
         ready = self._mapped(drafts, results)
+        still = _StillInTime(in_time)
         first = True
         while ready:
+            if not still():
+                results |= _untried(ready, TOO_LATE)
+                break
             group, ready = ready[: self.size], ready[self.size :]
-            outcomes = self._send(group)
+            outcomes = self._send(group, still)
             written = self._judged(group, outcomes)
             if first:
                 _raise_if_no_order_can_pass(written)
             results |= {number: _for_one_order(result) for number, result in written.items()}
             first = False
             if _must_stop(outcomes):
-                reason = "Business Central had trouble with the orders before this one; it was not tried."
-                results |= {draft.external_number: Retry(reason) for draft, _ in ready}
+                results |= _untried(ready, _TROUBLE if still() else TOO_LATE)
                 break
         return results
 
@@ -73,15 +90,16 @@ class Writer:
                 results[draft.external_number] = error
         return ready
 
-    def _send(self, group: Sequence[_Ready]) -> list[tuple[Outcome, Outcome]]:
+    def _send(self, group: Sequence[_Ready], in_time: Callable[[], bool]) -> list[tuple[Outcome, Outcome]]:
         pairs = [
             operation
             for draft, body in group
             for operation in (Operation("POST", "salesOrders", body), _read_back(draft))
         ]
         started = self._clock()
-        outcomes = self._operations.run(pairs)
-        self._adapt(seconds=self._clock() - started, full=len(group) == self.size)
+        outcomes = self._operations.run(pairs, in_time=in_time)
+        if not all(isinstance(outcome, NotSent) for outcome in outcomes):
+            self._adapt(seconds=self._clock() - started, full=len(group) == self.size)
         return list(zip(outcomes[::2], outcomes[1::2], strict=True))
 
     def _adapt(self, *, seconds: float, full: bool) -> None:
@@ -97,6 +115,10 @@ class Writer:
             draft.external_number: _result(draft, posted=posted, read=read, company=self._operations.company)
             for (draft, _), (posted, read) in zip(group, outcomes, strict=True)
         }
+
+
+def _untried(ready: Sequence[_Ready], reason: str) -> dict[str, Result]:
+    return {draft.external_number: Retry(reason) for draft, _ in ready}
 
 
 def _read_back(draft: Draft) -> Operation:

@@ -1,6 +1,6 @@
 """Business Central as the port `Erp` wants it: one question or one change per method."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from app.connectors.business_central import fitting, mapping, schema
@@ -87,9 +87,11 @@ class BusinessCentral:
         found = mapping.documents(self._reader.rows(questions))
         return {number: found.get(sku_key(number), ()) for number in external_numbers}
 
-    def create_documents(self, drafts: Sequence[Draft]) -> Mapping[str, ErpDocument | OrderSyncError]:
-        """Each draft as one sales order, in groups of one call, read back in the same call."""
-        return self._writer.write(drafts)
+    def create_documents(
+        self, drafts: Sequence[Draft], *, in_time: Callable[[], bool]
+    ) -> Mapping[str, ErpDocument | OrderSyncError]:
+        """Each draft as one sales order, in groups of one call, read back in the same call; see the port."""
+        return self._writer.write(drafts, in_time=in_time)
 
 
 def _distinct(values: Iterable[str]) -> tuple[str, ...]:

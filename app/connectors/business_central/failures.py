@@ -7,13 +7,15 @@ from typing import Any
 from app.connectors.business_central.client import Answered, Lost, NotSent, Outcome
 from app.errors import Misconfigured, OrderSyncError, Reject, Retry, Unknown
 
-_CORRELATION = re.compile(r"\s*CorrelationId:\s*([0-9A-Fa-f-]+)\.?\s*$")
+_CORRELATION = re.compile(r"\s*CorrelationId:\s*([0-9A-Fa-f-]{1,64})\.?\s*$")
 _BAD_SKU = re.compile(
     r"\bitem\b.*(blocked|does not exist|not exist|not found|does not match)"
     r"|(blocked must be|cannot sell|can't sell|cannot be sold)\b.*\bitem\b"
     r"|cannot be found in the related table \(item\)",
     re.IGNORECASE | re.DOTALL,
 )
+_LONGEST_MESSAGE = 500
+_LONGEST_CODE = 100
 _NODE_LIMIT = re.compile(r"node count limit", re.IGNORECASE)
 _PASSING = frozenset({409, 412, 423, 424})
 """Refused because of somebody else's change or a stopped batch: nothing was done, and the same call may pass later."""
@@ -32,9 +34,9 @@ class Problem:
 
     @property
     def text(self) -> str:
-        """Message first, then what only a support engineer reads."""
+        """Message first, cut to what a sentence can hold, then what only a support engineer reads."""
         marks = ", ".join(filter(None, (self.code, self.correlation and f"CorrelationId {self.correlation}")))
-        message = self.message or f"HTTP {self.status}"
+        message = self.message[:_LONGEST_MESSAGE] or f"HTTP {self.status}"
         return f"{message} ({marks})" if marks else message
 
 
@@ -47,7 +49,7 @@ def problem(answered: Answered) -> Problem:
     found = _CORRELATION.search(message)
     return Problem(
         status=answered.status,
-        code=str(error.get("code", "")),
+        code=str(error.get("code", ""))[:_LONGEST_CODE],
         message=_CORRELATION.sub("", message).strip(),
         correlation=found.group(1) if found else "",
     )

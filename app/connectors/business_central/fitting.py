@@ -27,16 +27,15 @@ def text(value: str, length: int) -> str:
     return _units(line)[: 2 * length].decode("utf-16-le", "ignore").rstrip()
 
 
-def code(value: str, length: int, *, what: str, kind: str = "validation") -> str:
-    """A code, number or e-mail address without outer blanks.
+def code(value: str, length: int, *, what: str, kind: str = "validation", shown: bool = True) -> str:
+    """A code, number or e-mail address without outer blanks. What belongs to a person is not `shown` in the sentence.
 
     Raises `Reject` where it cannot stand in its field: cut, it would name another.
     """
     stripped = value.strip()
     if stripped and not is_writable(stripped, length):
-        raise Reject(
-            f"{what} {stripped!r} does not fit: Business Central takes {length} characters.", kind=kind
-        )
+        named = f"{what} {stripped!r}" if shown else what
+        raise Reject(f"{named} does not fit: Business Central takes {length} characters.", kind=kind)
     return stripped
 
 

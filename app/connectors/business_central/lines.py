@@ -57,6 +57,8 @@ def line_bodies(*, order: Order, items: Mapping[str, ErpItem], settings: Setting
 
     Coupons and store credit have no line of their own: they already lowered the others (contract, rule 7).
     """
+    if settings.tax_mode == "erp":
+        _check_no_credit_on_tax(order)
     unit = smallest_unit(order.currency)
     kits = {line.parent for line in order.of_type(LineType.COMPONENT)}
     bodies: list[dict[str, Any]] = []
@@ -71,6 +73,17 @@ def line_bodies(*, order: Order, items: Mapping[str, ErpItem], settings: Setting
         tax = sum((line.amount - line.credit for line in order.of_type(LineType.TAX)), ZERO)
         bodies.extend(_account_body(LineType.TAX, "Tax", tax, settings))
     return bodies
+
+
+def _check_no_credit_on_tax(order: Order) -> None:
+    """With the ERP's own tax there is no tax line that a credit could lower, and the document would come out too high."""
+    credit = sum((line.credit for line in order.of_type(LineType.TAX)), ZERO)
+    if any(line.credit for line in order.of_type(LineType.TAX)):
+        raise Reject(
+            f"{credit} {order.currency} of the order's credit were paid towards tax, and with tax.mode=erp Business Central"
+            " works the tax out itself, so that this credit cannot be written; set tax.mode=line for this ERP.",
+            kind="totals",
+        )
 
 
 def _check_kit_parent(line: Line, items: Mapping[str, ErpItem]) -> None:

@@ -101,7 +101,7 @@ def order_body(draft: Draft, *, settings: Settings) -> dict[str, Any]:
     return body | {
         "pricesIncludeTax": False,
         "phoneNumber": fitting.phone(order.bill.phone),
-        "email": fitting.code(order.bill.email, fitting.EMAIL, what="The e-mail address"),
+        "email": fitting.code(order.bill.email, fitting.EMAIL, what="The e-mail address", shown=False),
         "salesOrderLines": line_bodies(order=order, items=draft.items, settings=settings),
     }
 
@@ -114,7 +114,7 @@ def external_number(number: str) -> str:
 def customer_body(order: Order, *, settings: Settings) -> dict[str, Any]:
     """A new customer from the billing address; the ERP's number series gives the number. Raises `Reject`."""
     bill = order.bill
-    email = fitting.code(bill.email, fitting.EMAIL, what="The e-mail address")
+    email = fitting.code(bill.email, fitting.EMAIL, what="The e-mail address", shown=False)
     name = fitting.text(bill.company or bill.name or email, fitting.NAME)
     if not name:
         raise Reject(
@@ -143,9 +143,11 @@ def _address(address: Address, *, prefix: str, settings: Settings) -> dict[str, 
         f"{prefix}AddressLine1": fitting.text(address.address1, fitting.ADDRESS_1),
         f"{prefix}AddressLine2": fitting.text(address.address2, fitting.ADDRESS_2),
         f"{prefix}City": fitting.text(address.city, fitting.CITY),
-        f"{prefix}Country": fitting.code(country, fitting.COUNTRY, what="The country"),
+        f"{prefix}Country": fitting.code(country, fitting.COUNTRY, what="The country", shown=False),
         f"{prefix}State": fitting.text(address.state, fitting.STATE),
-        f"{prefix}PostCode": fitting.code(address.postcode, fitting.POSTCODE, what="The postcode"),
+        f"{prefix}PostCode": fitting.code(
+            address.postcode, fitting.POSTCODE, what="The postcode", shown=False
+        ),
     }
 
 

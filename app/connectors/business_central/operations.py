@@ -1,18 +1,19 @@
 """Many requests in one `$batch` call, or one by one where a service has no `$batch` (contract section 4)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.connectors.business_central.client import Answered, Lost, NotSent, Outcome, Service
+from app.connectors.business_central.client import Answered, Lost, NotSent, Outcome, Service, always
 from app.connectors.business_central.failures import read_failure
-from app.errors import Misconfigured, Retry
+from app.errors import Retry
 from app.transport import parse_json
 
 MAX_OPERATIONS = 100
 _HAS_NO_BATCH = frozenset({404, 405, 501})
 _EVERYONES_TROUBLE = frozenset({401, 403, 404, 408, 429})
 _STOPPED = "Business Central stopped before this request."
+_LONGEST_WAIT = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +40,32 @@ class Operations:
         self._service = service
         self._batch = batch
 
-    def run(self, operations: Sequence[Operation]) -> list[Outcome]:
-        """What became of each operation, in their order; at most `MAX_OPERATIONS`. Never raises."""
+    def run(self, operations: Sequence[Operation], *, in_time: Callable[[], bool] = always) -> list[Outcome]:
+        """What became of each operation, in their order; at most `MAX_OPERATIONS`. Never raises.
+
+        `in_time` is asked before each request that writes; the read behind a write that was sent is made in any case.
+        """
         if self._batch:
-            outcomes = self._together(operations)
+            outcomes = self._together(operations, in_time)
             if outcomes is not None:
                 return outcomes
             # Kept for the life of the client: asking every time would double the calls.
             self._batch = False
-        return self._one_by_one(operations)
+        return self._one_by_one(operations, in_time)
 
-    def send(self, operation: Operation, *, headers: Mapping[str, str] | None = None) -> Outcome:
+    def send(
+        self,
+        operation: Operation,
+        *,
+        headers: Mapping[str, str] | None = None,
+        in_time: Callable[[], bool] = always,
+    ) -> Outcome:
         """One operation in a request of its own."""
         path = f"/companies({self.company})/{operation.path}"
         sent = {**operation.headers, **(headers or {})}
         if operation.replica:
             sent["Data-Access-Intent"] = "ReadOnly"
-        return self._service.send(operation.method, path, json=operation.body, headers=sent)
+        return self._service.send(operation.method, path, json=operation.body, headers=sent, in_time=in_time)
 
     def follow(self, link: str, *, replica: bool, headers: Mapping[str, str] | None = None) -> Outcome:
         """The next page, by the link exactly as it was given."""
@@ -64,7 +74,7 @@ class Operations:
             "GET", link, headers={"Accept": "application/json", **intent, **(headers or {})}
         )
 
-    def _together(self, operations: Sequence[Operation]) -> list[Outcome] | None:
+    def _together(self, operations: Sequence[Operation], in_time: Callable[[], bool]) -> list[Outcome] | None:
         requests = [
             {
                 "id": str(number),
@@ -77,7 +87,9 @@ class Operations:
         ]
         # Without Accept the answer is multipart; without the preference the first failure stops the rest.
         headers = {"Accept": "application/json", "Prefer": "odata.continue-on-error"}
-        outcome = self._service.send("POST", "/$batch", json={"requests": requests}, headers=headers)
+        outcome = self._service.send(
+            "POST", "/$batch", json={"requests": requests}, headers=headers, in_time=in_time
+        )
         if isinstance(outcome, Answered):
             if outcome.status in _HAS_NO_BATCH:
                 return None
@@ -88,16 +100,18 @@ class Operations:
                 return [NotSent(read_failure(outcome, company=self.company))] * len(operations)
         return [outcome] * len(operations)
 
-    def _one_by_one(self, operations: Sequence[Operation]) -> list[Outcome]:
+    def _one_by_one(self, operations: Sequence[Operation], in_time: Callable[[], bool]) -> list[Outcome]:
         outcomes: list[Outcome] = []
         for operation in operations:
-            outcome = self.send(operation)
+            outcome = self.send(operation, in_time=always if operation.body is None else in_time)
             outcomes.append(outcome)
             if _is_everyones_trouble(outcome):
                 # Each further request would meet the same, after the same timeout.
-                stopped = NotSent(Retry(_STOPPED, after=getattr(outcome, "retry_after", None)))
-                if isinstance(outcome, NotSent) and isinstance(outcome.error, Misconfigured):
-                    stopped = outcome
+                stopped = (
+                    outcome
+                    if isinstance(outcome, NotSent)
+                    else NotSent(Retry(_STOPPED, after=getattr(outcome, "retry_after", None)))
+                )
                 return outcomes + [stopped] * (len(operations) - len(outcomes))
         return outcomes
 
@@ -109,19 +123,20 @@ def _is_everyones_trouble(outcome: Outcome) -> bool:
 
 
 def _answers(body: Any, *, count: int) -> list[Outcome]:
-    """The answers by operation. One that is missing was not tried if the batch demonstrably stopped before it."""
+    """The answers by operation.
+
+    The batch was told to go on after errors, so one whose answer is missing may have been carried out all the same.
+    """
     responses = body.get("responses") if isinstance(body, dict) else None
     if not isinstance(responses, list):
         return [Lost("a batch answer that cannot be read")] * count
     by_id = {str(each.get("id")): each for each in responses if isinstance(each, dict)}
-    answered = [
-        _answered(by_id[str(number)]) if str(number) in by_id else None for number in range(1, count + 1)
+    return [
+        _tried(_answered(by_id[str(number)]))
+        if str(number) in by_id
+        else Lost("a batch answer without this operation")
+        for number in range(1, count + 1)
     ]
-    last = max((index for index, each in enumerate(answered) if each is not None), default=-1)
-    at_end = answered[last] if last >= 0 else None
-    stopped = at_end is not None and at_end.status >= 400 and None not in answered[:last]  # noqa: PLR2004
-    missing: Outcome = NotSent(Retry(_STOPPED)) if stopped else Lost("a batch answer without this operation")
-    return [missing if each is None else _tried(each) for each in answered]
 
 
 def _tried(answered: Answered) -> Outcome:
@@ -146,5 +161,9 @@ def _answered(response: Mapping[str, Any]) -> Answered:
         if isinstance(headers, dict)
         else {}
     )
-    after = waits.get("retry-after", "").strip()
-    return Answered(status, body, float(after) if after.isdigit() else None)
+    return Answered(status, body, _seconds(waits.get("retry-after", "").strip()))
+
+
+def _seconds(text: str) -> float | None:
+    """The seconds that a Retry-After of digits names, an hour at most."""
+    return min(float(text), _LONGEST_WAIT) if text.isascii() and text.isdigit() else None

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
-from app.connectors.business_central.client import Answered, NotSent, Outcome
+from app.connectors.business_central.client import Answered, Lost, NotSent, Outcome
 from app.connectors.business_central.failures import is_node_limit, read_failure
 from app.connectors.business_central.operations import MAX_OPERATIONS, Operation, Operations
 from app.errors import Retry
@@ -63,7 +63,7 @@ class Reader:
             for question, outcome in zip(asked, outcomes, strict=True):
                 if isinstance(outcome, Answered) and is_node_limit(outcome) and len(question.values) > 1:
                     again.extend(self._halves(question))
-                elif isinstance(outcome, NotSent) and again and isinstance(outcome.error, Retry):
+                elif again and _may_be_asked_again(outcome):
                     # A service that stops at the first failure never looked at the questions behind the long one.
                     again.append(question)
                 else:
@@ -100,6 +100,10 @@ class Reader:
             replace(question, values=question.values[:middle]),
             replace(question, values=question.values[middle:]),
         )
+
+
+def _may_be_asked_again(outcome: Outcome) -> bool:
+    return isinstance(outcome, Lost) or (isinstance(outcome, NotSent) and isinstance(outcome.error, Retry))
 
 
 def _page(body: Any) -> tuple[list[Any], str]:

@@ -1,6 +1,7 @@
 """A WooCommerce shop as a sales channel: the calls, and what each answer comes to."""
 
 import base64
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, timedelta
 from http import HTTPStatus
@@ -31,8 +32,10 @@ _ONE_SECOND = timedelta(seconds=1)
 class WooCommerce:
     """One shop. Implements `SalesChannel`; not shared between threads."""
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: Account, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = Settings.stored(account.settings)
+        self._clock = clock
+        self._timeout = account.http_timeout
         key, secret = _credentials(account)
         self._encrypted = urlsplit(account.url).scheme.lower() == "https"
         # Over plain http WooCommerce does not look at Basic at all. OAuth1 signs each request when it is sent, with its whole
@@ -74,18 +77,14 @@ class WooCommerce:
         found: dict[str, Seen | Gone] = {each: Gone() for each in wanted}
         if not numeric:
             return found
-        parameters = {
-            "include": ",".join(numeric),
-            "status": "any",
-            "per_page": str(_MOST),
-            "orderby": "id",
-            "order": "asc",
-        }
-        shown = {row.platform_order_id: row for row in self._rows(self._get("/orders", parameters))}
-        # `any` has neither the trash nor checkout drafts, so an order that is not shown may still be there.
-        found |= {each: shown[each] if each in shown else self._one(each) for each in numeric}
-        if all(isinstance(found[each], Gone) for each in numeric) and self.probe().orders == 0:
-            raise Retry("The shop says that it has no orders at all; its order table may be unreadable.")
+        found |= self._listed(numeric, status="any")
+        missing = [each for each in numeric if isinstance(found[each], Gone)]
+        if len(missing) == len(numeric):
+            self._check_table()
+        if missing:
+            # `any` has neither the trash nor checkout drafts, so an order that is not shown may still be there.
+            found |= self._listed(missing, status="trash")
+            found |= self._one_by_one([each for each in missing if isinstance(found[each], Gone)])
         return found
 
     def acknowledge(self, platform_order_ids: Sequence[str]) -> Mapping[str, Seen | OrderSyncError]:
@@ -123,9 +122,10 @@ class WooCommerce:
             raise read_failure(answer, encrypted=self._encrypted, statuses=parameters.get("status", ""))
         return answer
 
-    def _answer(self, path: str, parameters: Mapping[str, str]) -> Answer:
+    def _answer(self, path: str, parameters: Mapping[str, str], *, timeout: float | None = None) -> Answer:
+        params = {**parameters, "dp": str(self._settings.decimals)}
         try:
-            return self._http.request("GET", path, params={**parameters, "dp": str(self._settings.decimals)})
+            return self._http.request("GET", path, params=params, timeout=timeout)
         except NoAnswer as error:
             raise Retry(f"The shop gave no whole answer ({error}).") from None
 
@@ -147,8 +147,40 @@ class WooCommerce:
             rows.append(self._seen(found, body, given))
         return rows
 
-    def _one(self, order_id: str) -> Seen | Gone:
-        answer = self._answer(f"/orders/{order_id}", {})
+    def _listed(self, order_ids: Sequence[str], *, status: str) -> dict[str, Seen]:
+        """Those of these orders that a list of this status shows."""
+        parameters = {
+            "include": ",".join(order_ids),
+            "status": status,
+            "per_page": str(_MOST),
+            "orderby": "id",
+            "order": "asc",
+        }
+        rows = self._rows(self._get("/orders", parameters))
+        return {row.platform_order_id: row for row in rows if row.platform_order_id in order_ids}
+
+    def _one_by_one(self, order_ids: Sequence[str]) -> dict[str, Seen | Gone]:
+        """These orders, each asked for by its id, in the time that one call may last. Raises `Retry` where it is not enough."""
+        until = self._clock() + self._timeout
+        found: dict[str, Seen | Gone] = {}
+        for each in order_ids:
+            left = until - self._clock()
+            if left <= 0:
+                raise Retry(
+                    f"The shop is too slow to tell of {len(order_ids)} missing orders one by one; they are asked for again."
+                )
+            found[each] = self._one(each, timeout=left)
+        if any(isinstance(each, Gone) for each in found.values()):
+            # The table may have become unreadable after the list was read, and then every order is called gone.
+            self._check_table()
+        return found
+
+    def _check_table(self) -> None:
+        if self.probe().orders == 0:
+            raise Retry("The shop says that it has no orders at all; its order table may be unreadable.")
+
+    def _one(self, order_id: str, *, timeout: float) -> Seen | Gone:
+        answer = self._answer(f"/orders/{order_id}", {}, timeout=timeout)
         if answer.status == HTTPStatus.NOT_FOUND and problem_of(answer).code == INVALID_ID:
             return Gone()
         if answer.status != HTTPStatus.OK:

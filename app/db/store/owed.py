@@ -7,9 +7,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from app.db.store.base import Base, chunks, cut, lease_free
-from app.db.store.road import note, open_error, split_batch
+from app.db.store.base import NARROW_FROM, Base, chunks, cut, lease_free
+from app.db.store.road import note, open_error, resolve_errors, split_batch
 from app.db.tables import error_orders, id_map, lineitems, orders, steps, threads
+from app.db.types import Exact
 from app.domain import document
 from app.domain.road import STEP_UNFINISHED, UNFINISHED, Owed, Stage, State, StepState
 from app.ports.erp import ErpDocument
@@ -50,15 +51,20 @@ class OwedSteps(Base):
     def claim_steps(
         self, kind: Owed, *, batch_id: int, token: str, lease_seconds: float, limit: int
     ) -> tuple[OwedStep, ...]:
-        """Take up to `limit` of the batch's due steps of this kind under lease."""
+        """Take up to `limit` of the batch's due steps of this kind under lease; one alone, where some were claimed in vain."""
         with self._writing() as connection:
             now = self._now(connection)
             mine = (
-                due_steps(kind, now).where(threads.c.batch_id == batch_id).order_by(steps.c.id).limit(limit)
+                due_steps(kind, now)
+                .add_columns(steps.c.unsettled)
+                .where(threads.c.batch_id == batch_id)
+                .order_by(steps.c.unsettled.desc(), steps.c.id)
+                .limit(limit)
             )
-            ids = list(connection.scalars(mine.with_for_update(skip_locked=True)))
-            if not ids:
+            due = connection.execute(mine.with_for_update(skip_locked=True)).all()
+            if not due:
                 return ()
+            ids = [row.id for row in (due[:1] if due[0].unsettled >= NARROW_FROM else due)]
             connection.execute(
                 update(steps)
                 .where(steps.c.id.in_(ids), lease_free(steps, now))
@@ -76,6 +82,7 @@ class OwedSteps(Base):
                     threads.c.site_id,
                     threads.c.platform_order_id,
                     threads.c.document,
+                    orders.c.erp_id,
                     orders.c.external_number,
                     orders.c.acknowledged_at,
                 )
@@ -164,18 +171,19 @@ class OwedSteps(Base):
 
     def confirm_customer(self, erp_id: int, email: str, *, number: str) -> None:
         """The customer exists in the ERP under this number."""
-        with self._writing() as connection:
-            where = (id_map.c.erp_id == erp_id, id_map.c.kind == CUSTOMER, id_map.c.our_key == email)
-            values = {"their_key": number, "state": "confirmed"}
-            if not connection.execute(update(id_map).where(*where).values(**values)).rowcount:
-                new = {
-                    "erp_id": erp_id,
-                    "kind": CUSTOMER,
-                    "our_key": email,
-                    "intent_at": self._now(connection),
-                    **values,
-                }
-                connection.execute(insert(id_map).values(**new))
+        where = (id_map.c.erp_id == erp_id, id_map.c.kind == CUSTOMER, id_map.c.our_key == email)
+        values = {"their_key": number, "state": "confirmed"}
+        confirm = update(id_map).where(*where).values(**values)
+        try:
+            with self._writing() as connection:
+                if connection.execute(confirm).rowcount:
+                    return
+                key = {"erp_id": erp_id, "kind": CUSTOMER, "our_key": email}
+                connection.execute(insert(id_map).values(**key, **values, intent_at=self._now(connection)))
+        except IntegrityError:
+            # Another worker stored the same customer between our update and our insert.
+            with self._writing() as connection:
+                connection.execute(confirm)
 
     def drop_customer_intent(self, erp_id: int, email: str, *, intent_at: datetime) -> None:
         """Forget this intent (and no later one): the creation certainly did not happen."""
@@ -191,6 +199,7 @@ def _owed(row: Row[Any]) -> OwedStep:
         step_id=row.id,
         thread_id=row.thread_id,
         site_id=row.site_id,
+        erp_id=row.erp_id,
         state=StepState(row.state),
         attempts=row.attempts,
         unsettled=row.unsettled,
@@ -222,6 +231,10 @@ class _StepSettlement:
         # By the steps that are still ours: an order that restarted while we waited for its row is not ours to close.
         claimed = {row.thread_id for row in self._steps.values()}
         closing = [each for each in closed if each.thread_id in claimed]
+        amended = [each for each in ours if self._is_overtaken(each)]
+        for each in amended:
+            self._restart(self._threads[self._steps[_step_id(each)].thread_id])
+        ours = [each for each in ours if each not in amended]
         done = [each for each in ours if isinstance(each, StepDone)]
         waiting = [each for each in ours if isinstance(each, Waiting)]
         failed = [each for each in ours if isinstance(each, Failed)]
@@ -247,12 +260,53 @@ class _StepSettlement:
             passed=len(done), waiting=len(waiting), waiting_batch=batch_id if waiting else None, due_at=due_at
         )
 
+    def _is_overtaken(self, outcome: StepOutcome) -> bool:
+        """Whether nothing was sent after all, while a new version of the order had to wait for what might have been."""
+        unsent = (isinstance(outcome, Waiting) and outcome.state == StepState.OWED) or (
+            isinstance(outcome, Failed) and outcome.unsent
+        )
+        thread = self._threads[self._steps[_step_id(outcome)].thread_id]
+        return unsent and self._kind is Owed.EXPORT and thread.amended_version is not None
+
+    def _restart(self, thread: Row[Any]) -> None:
+        """Run the order again with the version that had to wait."""
+        free = {"lease_until": None, "lease_token": None, "attempts": 0, "unsettled": 0, "rung_at": None}
+        self._connection.execute(
+            update(steps)
+            .where(steps.c.thread_id == thread.id, steps.c.kind == Owed.EXPORT)
+            .values(state=StepState.OWED, intent_at=None, reason="", next_at=self._now, **free)
+        )
+        self._connection.execute(
+            update(threads)
+            .where(threads.c.id == thread.id)
+            .values(
+                version=thread.amended_version,
+                amended_version=None,
+                stage=Stage.NORMALIZE,
+                state=State.ACTIVE,
+                reason="",
+                hold_kind="",
+                waiting_since=None,
+                document=None,
+                next_at=self._now,
+                fence=threads.c.fence + 1,
+                updated_at=self._now,
+                **free,
+            )
+        )
+        resolve_errors(self._connection, [thread.id], resolution="a new version arrived", now=self._now)
+        note(
+            self._connection,
+            [(thread.id, self._kind, "changed", {"version": thread.amended_version})],
+            now=self._now,
+        )
+
     def _step(self, step_id: int, **values: Any) -> None:
         settled = {"lease_until": None, "lease_token": None, "unsettled": 0, "rung_at": self._now}
         self._connection.execute(update(steps).where(steps.c.id == step_id).values(**{**settled, **values}))
 
     def _finish(self, step_id: int, found: ErpDocument | None) -> None:
-        link = {"document_id": found.id, "document_number": found.number} if found else {}
+        link = {"document_id": found.id[:64], "document_number": found.number[:64]} if found else {}
         self._step(step_id, state=StepState.DONE, done_at=self._now, next_at=None, reason="", **link)
         thread_id = self._steps[step_id].thread_id
         if self._kind is Owed.ACKNOWLEDGE:
@@ -269,10 +323,11 @@ class _StepSettlement:
             .values(
                 imported=1,
                 exported_at=self._now,
-                erp_document_id=found.id,
-                erp_document_number=found.number,
-                erp_customer_number=found.customer_number,
-                erp_total=found.total,
+                erp_document_id=found.id[:64],
+                erp_document_number=found.number[:64],
+                erp_customer_number=found.customer_number[:64],
+                # A total that the column cannot hold must not cost the link to the document.
+                erp_total=found.total if Exact().holds(found.total) else None,
                 updated_at=self._now,
             )
         )
@@ -281,6 +336,8 @@ class _StepSettlement:
 
     def _wait(self, wait: Waiting) -> None:
         values: dict[str, Any] = {} if wait.state is None else {"state": wait.state}
+        if wait.state == StepState.OWED:
+            values["intent_at"] = None
         since = self._steps[wait.id].waiting_since or self._now
         self._step(wait.id, next_at=wait.next_at, reason=cut(wait.reason), waiting_since=since, **values)
         thread_id = self._steps[wait.id].thread_id
@@ -302,7 +359,9 @@ class _StepSettlement:
             # The document exists: the step is done and stays done, whatever a person decides about the difference.
             self._finish(fault.id, fault.document)
         else:
-            self._step(fault.id, state=StepState.FAILED, next_at=None, reason=cut(fault.reason))
+            # An intent of which something may still come outlives the failure: sending again heeds it.
+            values: dict[str, Any] = {"intent_at": None} if fault.unsent else {}
+            self._step(fault.id, state=StepState.FAILED, next_at=None, reason=cut(fault.reason), **values)
         open_error(self._connection, thread, fault, stage=self._kind, now=self._now)
         self._connection.execute(
             update(threads).where(threads.c.id == thread.id).values(reason=cut(fault.reason))
@@ -324,7 +383,12 @@ class _StepSettlement:
         on_its_way = select(steps.c.id).where(
             steps.c.thread_id == end.thread_id, steps.c.state.in_(STEP_UNFINISHED)
         )
-        if self._connection.execute(on_its_way).first() is not None:
+        exported = select(steps.c.id).where(
+            steps.c.thread_id == end.thread_id,
+            steps.c.kind == Owed.EXPORT,
+            steps.c.state == StepState.DONE,
+        )
+        if any(self._connection.execute(each).first() is not None for each in (on_its_way, exported)):
             return False
         self._connection.execute(
             update(threads)

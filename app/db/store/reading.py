@@ -1,14 +1,15 @@
 """Storing what a platform showed: bodies, versions, threads and the cursor, in one transaction."""
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
 from app.db.store.base import Base, chunks, cut, lease_free
-from app.db.tables import batches, error_orders, events, inbox, runs, sites, steps, threads
+from app.db.store.road import resolve_errors
+from app.db.tables import batches, events, inbox, runs, sites, steps, threads
 from app.db.types import storable
 from app.domain.reading import Cursor
 from app.domain.road import SENT, UNFINISHED, Owed, Stage, State
@@ -120,14 +121,13 @@ class Reading(Base):
                 )
             return stored
 
-    def new_versions(self, site_id: int, seen: Iterable[Seen], *, read_at: datetime) -> Restarted:
+    def new_versions(self, site_id: int, seen: Collection[Seen], *, read_at: datetime) -> Restarted:
         """Store what was read again and differs; such orders restart."""
         with self._writing() as connection:
             page = _Page(self, connection, site_id=site_id, run_id=None, read_at=read_at)
-            rows = list(seen)
-            page.look_up([row.platform_order_id for row in rows])
+            page.look_up([row.platform_order_id for row in seen])
             changed = frozenset(
-                row.platform_order_id for row in rows if not page.is_new(row) and page.add(Sighting(seen=row))
+                row.platform_order_id for row in seen if not page.is_new(row) and page.add(Sighting(seen=row))
             )
             return Restarted(platform_order_ids=changed, batch_id=page.flush(full=False).batch_id)
 
@@ -178,7 +178,10 @@ class _Page:
             self._new[seen.platform_order_id] = sighting
             self.unseen += 1
             return True
-        if seen.content_hash == row.content_hash or self._is_older(seen, row):
+        if self._is_older(seen, row):
+            self._unchanged += 1
+            return False
+        if seen.content_hash == row.content_hash and not self._comes_back(sighting, row):
             self._unchanged += 1
             return False
         if row.id in self._sent:
@@ -186,6 +189,12 @@ class _Page:
             return False
         self._again.append((row, sighting))
         return True
+
+    def _comes_back(self, sighting: Sighting, row: Row[Any]) -> bool:
+        """Whether an order that was closed or skipped is wanted now, with the content it had before."""
+        if row.state == State.SKIPPED:
+            return sighting.skip is None
+        return row.state == State.CLOSED and sighting.seen.eligible and row.id not in self._sent
 
     def _is_older(self, seen: Seen, row: Row[Any]) -> bool:
         """Whether this read shows less than what is stored: by the platform's time, and within one second by when we asked."""
@@ -277,10 +286,13 @@ class _Page:
         both = [*self._again, *self._amended]
         if not both:
             return
-        latest = {row.id: max(row.version, row.amended_version or 0) + 1 for row, _ in both}
-        self._connection.execute(
-            insert(inbox), [self._body(sighting.seen, latest[row.id]) for row, sighting in both]
-        )
+        different = [pair for pair in both if pair[1].seen.content_hash != pair[0].content_hash]
+        latest = {row.id: row.version for row, _ in both}
+        latest |= {row.id: max(row.version, row.amended_version or 0) + 1 for row, _ in different}
+        if different:
+            self._connection.execute(
+                insert(inbox), [self._body(sighting.seen, latest[row.id]) for row, sighting in different]
+            )
         for row, sighting in both:
             seen = {
                 "content_hash": sighting.seen.content_hash,
@@ -320,11 +332,7 @@ class _Page:
                 .where(steps.c.thread_id.in_(again))
                 .values(lease_until=None, lease_token=None, fence=steps.c.fence + 1)
             )
-            self._connection.execute(
-                update(error_orders)
-                .where(error_orders.c.thread_id.in_(again), error_orders.c.open_key.is_not(None))
-                .values(open_key=None, resolved_at=self._now, resolution="a new version arrived")
-            )
+            resolve_errors(self._connection, again, resolution="a new version arrived", now=self._now)
         amended = {row.id for row, _ in self._amended}
         self._note(
             [

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
-from app.db.store.base import Base, chunks, cut, lease_free
+from app.db.store.base import NARROW_FROM, Base, chunks, cut, lease_free
 from app.db.store.rows import DoesNotFit, address_rows, line_rows, order_row
 from app.db.tables import addresses, batches, error_orders, events, inbox, lineitems, orders, steps, threads
 from app.db.types import Exact, storable
@@ -23,18 +23,27 @@ class Road(Base):
     """The stages before delivery."""
 
     def claim(self, stage: Stage, *, batch_id: int, token: str, lease_seconds: float) -> tuple[Claimed, ...]:
-        """Take the batch's due orders at this stage under lease."""
+        """Take the batch's due orders at this stage under lease; one alone, where some were claimed often in vain."""
         with self._writing() as connection:
             now = self._now(connection)
-            mine = update(threads).where(
+            mine = (
                 threads.c.batch_id == batch_id,
                 threads.c.stage == stage,
                 threads.c.state.in_(UNFINISHED),
                 threads.c.next_at <= now,
                 lease_free(threads, now),
             )
+            suspect = connection.execute(
+                select(threads.c.id)
+                .where(*mine, threads.c.unsettled >= NARROW_FROM)
+                .order_by(threads.c.unsettled.desc(), threads.c.id)
+                .limit(1)
+            ).scalar()
+            only = () if suspect is None else (threads.c.id == suspect,)
             taken = connection.execute(
-                mine.values(
+                update(threads)
+                .where(*mine, *only)
+                .values(
                     lease_until=now + timedelta(seconds=lease_seconds),
                     lease_token=token,
                     fence=threads.c.fence + 1,
@@ -291,6 +300,17 @@ def open_error(
         return
     place = {"thread_id": thread.id, "site_id": thread.site_id, "platform_order_id": thread.platform_order_id}
     connection.execute(insert(error_orders).values(**place, **values, opened_at=now, open_key=key))
+
+
+def resolve_errors(
+    connection: Connection, thread_ids: Sequence[int], *, resolution: str, now: datetime
+) -> None:
+    """Close the open errors of these orders."""
+    connection.execute(
+        update(error_orders)
+        .where(error_orders.c.thread_id.in_(thread_ids), error_orders.c.open_key.is_not(None))
+        .values(open_key=None, resolved_at=now, resolution=resolution)
+    )
 
 
 class _Writer:

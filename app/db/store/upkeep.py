@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row, case, func, insert, select, update
 
 from app.db.store.base import Base, lease_free
 from app.db.store.owed import due_steps
-from app.db.tables import batches, orders, runs, steps, threads
+from app.db.tables import batches, orders, runs, sites, steps, threads
 from app.domain.road import UNFINISHED, Owed, Stage, State
 from app.ports.store import Bell, Run
 
@@ -93,10 +93,46 @@ class Upkeep(Base):
         )
         return batch_id
 
-    def close_runs(self) -> tuple[Run, ...]:
+    def unread_runs(self, *, rung_before: float) -> tuple[tuple[int, int], ...]:
+        """Runs (id, site) whose reading is owed, which nobody reads and which were not rung for so many seconds; rung now."""
+        with self._writing() as connection:
+            now = self._now(connection)
+            silent = func.coalesce(runs.c.rung_at, runs.c.started_at)
+            query = (
+                select(runs.c.id, runs.c.site_id)
+                .join(sites, sites.c.id == runs.c.site_id)
+                .where(
+                    runs.c.kind == "orders",
+                    runs.c.read_at.is_(None),
+                    runs.c.finished_at.is_(None),
+                    silent <= now - timedelta(seconds=rung_before),
+                    lease_free(sites, now),
+                )
+                .order_by(runs.c.id)
+            )
+            found = connection.execute(query).all()
+            if found:
+                connection.execute(
+                    update(runs).where(runs.c.id.in_([row.id for row in found])).values(rung_at=now)
+                )
+            return tuple((row.id, row.site_id) for row in found)
+
+    def close_runs(self, *, cut_off_after: float) -> tuple[Run, ...]:
         """End the runs none of whose orders is in motion. Returns those that ended now."""
         with self._writing() as connection:
             now = self._now(connection)
+            connection.execute(
+                update(runs)
+                .where(
+                    runs.c.finished_at.is_(None),
+                    runs.c.read_at.is_(None),
+                    runs.c.started_at <= now - timedelta(seconds=cut_off_after),
+                )
+                .values(
+                    read_at=now,
+                    reason="Its reading was cut off again and again; what it had stored goes its way.",
+                )
+            )
             moving = select(threads.c.id).where(
                 threads.c.run_id == runs.c.id, threads.c.state == State.ACTIVE
             )
@@ -109,12 +145,9 @@ class Upkeep(Base):
             ended = []
             for row in connection.execute(over.with_for_update()).all():
                 counts = run_counts(connection, row.id)
-                connection.execute(
-                    update(runs)
-                    .where(runs.c.id == row.id)
-                    .values(state="finished", finished_at=now, counts=counts)
-                )
-                ended.append(as_run(row, counts=counts, state="finished", finished_at=now))
+                end = {"state": "failed" if row.reason else "finished", "finished_at": now, "counts": counts}
+                connection.execute(update(runs).where(runs.c.id == row.id).values(**end))
+                ended.append(as_run(row, **end))
             return tuple(ended)
 
 
@@ -157,4 +190,5 @@ def run_counts(connection: Connection, run_id: int) -> dict[str, int]:
 def as_run(row: Row[Any], **changed: Any) -> Run:
     """A run's row as a value."""
     names = ("id", "site_id", "kind", "state", "reason", "counts", "started_at", "finished_at")
-    return Run(**{**{name: getattr(row, name) for name in names}, **changed})
+    values = {name: getattr(row, name) for name in names}
+    return Run(**{**values, "is_read": row.read_at is not None, **changed})

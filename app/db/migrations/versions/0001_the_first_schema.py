@@ -172,6 +172,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(length=1000), nullable=False),
         sa.Column("counts", sa.JSON(), nullable=False),
         sa.Column("started_at", types.UtcTime(), nullable=False),
+        sa.Column("rung_at", types.UtcTime(), nullable=True),
         sa.Column("read_at", types.UtcTime(), nullable=True),
         sa.Column("finished_at", types.UtcTime(), nullable=True),
         sa.ForeignKeyConstraint(["erp_id"], ["rm_erps.id"], name=op.f("fk_rm_run_erp_id")),
