@@ -36,7 +36,7 @@ _LATE_ITEM = {"number": "BIG-1", "displayName": "Item that arrives after the ite
 _CELERY = [sys.executable, "-m", "celery", "-A", "workers.app"]
 _FLOWER_LOGIN = "demo:demo"
 _LIMITS = {
-    "ORDERSYNC_HTTP_TIMEOUT": "2",
+    "ORDERSYNC_HTTP_TIMEOUT": "1",
     "ORDERSYNC_SOFT_TIME_LIMIT": "3",
     "ORDERSYNC_TIME_LIMIT": "4",
     "ORDERSYNC_LEASE": "4.5",

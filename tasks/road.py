@@ -31,7 +31,9 @@ def ring(bell: Bell, *, countdown: float | None = None) -> None:
 @shared_task(name="ordersync.fetch")
 def fetch(*, site_id: int, run_id: int | None = None, **_from_a_newer_sender: Any) -> None:
     """Read one site's orders and ring their batches."""
-    pipeline.fetch(program_of_process().parts, site_id=site_id, run_id=run_id, ring=ring)
+    result = pipeline.fetch(program_of_process().parts, site_id=site_id, run_id=run_id, ring=ring)
+    if result.state == "unfinished":
+        fetch.delay(site_id=site_id, run_id=result.run_id)
 
 
 def _step(task: Task, link: Link, batch_id: int) -> None:

@@ -15,15 +15,30 @@ def main() -> None:
     """Replace the capture in README.md by a new one."""
     environment = {**os.environ, "COLUMNS": str(WIDTH)}
     done = subprocess.run(
-        ["make", "demo", "ONCE=1"], cwd=ROOT, env=environment, capture_output=True, text=True, check=True  # noqa: S607 - make is on the PATH
+        ["make", "demo", "ONCE=1"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,  # noqa: S607 - make is on the PATH
     )
     *lines, last = done.stdout.rstrip("\n").split("\n")
     summary = json.loads(last)
     orders = summary.pop("orders")
-    text = "\n".join(f"    {line}".rstrip() for line in ["$ make demo ONCE=1", *_shortened(lines, len(orders)), json.dumps({**summary, "orders": ["..."]})])
+    text = "\n".join(
+        f"    {line}".rstrip()
+        for line in [
+            "$ make demo ONCE=1",
+            *_shortened(lines, len(orders)),
+            json.dumps({**summary, "orders": ["..."]}),
+        ]
+    )
     readme = ROOT / "README.md"
     marked = re.compile(r"(<!-- capture:begin [^\n]*-->\n).*?(<!-- capture:end -->)", re.DOTALL)
-    readme.write_text(marked.sub(lambda found: f"{found[1]}{text}\n{found[2]}", readme.read_text(encoding="utf-8")), encoding="utf-8")
+    readme.write_text(
+        marked.sub(lambda found: f"{found[1]}{text}\n{found[2]}", readme.read_text(encoding="utf-8")),
+        encoding="utf-8",
+    )
 
 
 def _shortened(lines: list[str], problems: int) -> list[str]:

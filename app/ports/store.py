@@ -425,6 +425,10 @@ class Store(Protocol):
         ...
 
     # Looking.
+    def first_seen_in(self, run_id: int) -> int:
+        """How many orders this run has brought that nobody had seen before."""
+        ...
+
     def run(self, run_id: int) -> Run: ...
     def order_summaries(
         self, *, site: str | None, state: State | None, limit: int

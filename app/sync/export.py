@@ -185,7 +185,10 @@ class _Export:
             size = min(_AT_ONCE, size * 2) if spent < _EASY_SECONDS else max(1, size // 2)
         # No time for the rest under this lease: they are due again at once, and nothing was sent for them.
         now = self.parts.store.now()
-        for step in [*waiting, *(each for each, _ in ready)]:
+        unsent = [*waiting, *(each for each, _ in ready)]
+        if len(unsent) == len(absent) and absent:
+            log.warning("no_time_to_send", site=self.site.name, orders=len(absent))
+        for step in unsent:
             self._settle(Waiting(id=step.step_id, reason="", next_at=now), step, left)
 
     def _customer(self, step: OwedStep, customers: Customers) -> str | StepOutcome:

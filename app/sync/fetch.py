@@ -30,7 +30,10 @@ Ring = Callable[[Bell], None]
 
 @dataclass(frozen=True, slots=True)
 class FetchResult:
-    """How a fetch ended: `read`, `paused`, `failed`, `busy` or `not_due`, and the run it belongs to."""
+    """How a fetch ended: `read`, `paused`, `failed`, `busy`, `not_due` or `unfinished`, and the run it belongs to.
+
+    `unfinished`: its time was up; the run is still unread, and fetching for it again goes on where this stopped.
+    """
 
     run_id: int | None
     state: str
@@ -96,7 +99,7 @@ def _read(
         for bell in parts.store.adopt_waiting(site.id, run_id=run_id):
             ring(bell)
         reading = _Reading(parts, site, channel, token=token, run_id=run_id, ring=ring, started=started)
-        reading.run()
+        complete = reading.run()
     except Misconfigured as error:
         until = pause_until(parts.store.now())
         parts.store.pause_site(site.id, until=until, reason=error.reason)
@@ -110,17 +113,19 @@ def _read(
         )
     if site.paused_reason is not None:
         parts.store.pause_site(site.id, until=None, reason=None)
-    parts.store.finish_reading(run_id, state=None, reason="")
+    if complete:
+        parts.store.finish_reading(run_id, state=None, reason="")
+    state = "read" if complete else "unfinished"
     log.info(
         "fetch_ended",
         site=site.name,
         run=run_id,
-        state="read",
+        state=state,
         new=reading.new,
         again=reading.again,
         skipped=reading.skipped,
     )
-    return FetchResult(run_id=run_id, state="read"), None
+    return FetchResult(run_id=run_id, state=state), None
 
 
 class _Reading:
@@ -147,25 +152,31 @@ class _Reading:
         self._cursor = site.cursor
         self._deadline = started + parts.limits.soft_time_limit - parts.limits.http_timeout
         self._answered_at: datetime | None = None
+        # A run that was cut off, or had no time left, has part of its orders already.
+        self._limit = self._options.max_orders_per_run - parts.store.first_seen_in(run_id)
         self.new = self.again = self.skipped = 0
 
-    def run(self) -> None:
+    def run(self) -> bool:
+        """Read to the end or to the run's limit. Returns whether that was reached before the time was up."""
         position: Position | None = start(
             self._cursor, overlap=self._options.overlap, floor=self._options.min_order_date
         )
         first = True
-        while position is not None and self.new < self._options.max_orders_per_run:
+        while position is not None and self.new < self._limit:
             read_at = self._parts.store.now()
             page = self._channel.changed(position, page_size=PAGE_SIZE)
             if first and not page.rows:
                 self._doubt_empty()
             first = False
             stored = self._store(page, position, read_at)
-            if stored.full or self._parts.ticks() > self._deadline:
+            if stored.full:
                 # What was not read comes with the next run: the cursor stands at the last stored row.
-                return
+                return True
+            if self._parts.ticks() > self._deadline:
+                return False
             times = [row.modified_at for row in page.rows if row.modified_at is not None]
             position = following(position, last_modified_at=max(times, default=None), more=page.more)
+        return True
 
     def _doubt_empty(self) -> None:
         """An empty list after orders have been read is either quiet times or a broken order table: ask whether any are left."""
@@ -199,7 +210,7 @@ class _Reading:
             run_id=self._run_id,
             sightings=sightings,
             read_at=read_at,
-            limit=self._options.max_orders_per_run - self.new,
+            limit=self._limit - self.new,
             cursor_after=after,
         )
         if stored.lost_lease:

@@ -189,14 +189,25 @@ def _never_sent(error: requests.exceptions.ConnectionError) -> bool:
     return isinstance(reason, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError))
 
 
+_IN_WORDS = {
+    "ConnectionRefusedError": "it was refused",
+    "ConnectionResetError": "the connection was cut",
+    "IncompleteRead": "the answer was cut off",
+    "NewConnectionError": "it was refused",
+    "ProtocolError": "the connection was cut",
+    "RemoteDisconnected": "the connection was closed without an answer",
+}
+
+
 def _cause(error: BaseException) -> str:
-    """The innermost cause's class name: its text may hold the URL with its query."""
+    """What went wrong, in words or by the innermost cause's class name: its text may hold the URL with its query."""
     while True:
         inner = getattr(error, "reason", None) or (
             error.args[0] if error.args and isinstance(error.args[0], BaseException) else None
         )
         if not isinstance(inner, BaseException):
-            return type(error).__name__
+            name = type(error).__name__
+            return _IN_WORDS.get(name, name)
         error = inner
 
 

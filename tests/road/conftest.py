@@ -28,10 +28,10 @@ from app.sync.items import import_kits
 
 ROOT = Path(__file__).parents[2]
 LIMITS = {
-    "ORDERSYNC_HTTP_TIMEOUT": "1.0",
-    "ORDERSYNC_SOFT_TIME_LIMIT": "1.6",
-    "ORDERSYNC_TIME_LIMIT": "2.2",
-    "ORDERSYNC_LEASE": "2.6",
+    "ORDERSYNC_HTTP_TIMEOUT": "0.8",
+    "ORDERSYNC_SOFT_TIME_LIMIT": "2.6",
+    "ORDERSYNC_TIME_LIMIT": "3.2",
+    "ORDERSYNC_LEASE": "3.6",
     "ORDERSYNC_SWEEP_SECONDS": "0.3",
 }
 ACCOUNTS = {"shipping": "40400", "tax": "40500", "fee": "40600", "gift_card": "40700", "rounding": "40900"}
@@ -68,7 +68,7 @@ class Middleware:
         self.workers.send("fetch", site_id=self.site_id, run_id=run_id)
         return run_id
 
-    def wait(self, run_id: int, *, seconds: float = 60, each_look: Callable[[], None] = lambda: None) -> Run:
+    def wait(self, run_id: int, *, seconds: float = 90, each_look: Callable[[], None] = lambda: None) -> Run:
         """Until the run has ended, with beat's sweeper rung from here."""
         deadline = time.monotonic() + seconds
         swept = 0.0
@@ -127,7 +127,7 @@ def middleware(
                     "client_secret": "sandbox-secret",
                 },
                 settings={
-                    "t_late": "3",
+                    "t_late": "4",
                     "create_customers": "true",
                     **{f"account.{name}": number for name, number in ACCOUNTS.items()},
                 },

@@ -21,7 +21,7 @@ def _first_only(first: Any, *_rest: Any) -> Any:
     return first
 
 
-setattr(tasks.road, "chain", _first_only)
+vars(tasks.road)["chain"] = _first_only
 pipeline.fetch = _deaf_fetch
 
 __all__ = ["app"]

@@ -206,7 +206,7 @@ def test_a_next_link_to_another_host_port_or_scheme_is_refused_and_nothing_is_se
 def test_a_refused_connection_may_be_tried_again() -> None:
     with pytest.raises(Retry) as refused:
         client_of(refuse_to_listen()).request("POST", "/orders", json={})
-    assert refused.value.reason == "bgm: no connection to the service (NewConnectionError)."
+    assert refused.value.reason == "bgm: no connection to the service (it was refused)."
     assert refused.value.after is None
 
 

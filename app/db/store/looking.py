@@ -25,6 +25,13 @@ from app.ports.store import Json, OrderSummary, Run
 class Looking(Base):
     """Questions that change nothing."""
 
+    def first_seen_in(self, run_id: int) -> int:
+        """How many orders this run has brought that nobody had seen before."""
+        with self._reading() as connection:
+            began = select(runs.c.started_at).where(runs.c.id == run_id).scalar_subquery()
+            query = select(func.count()).where(threads.c.run_id == run_id, threads.c.created_at >= began)
+            return int(connection.execute(query).scalar_one())
+
     def run(self, run_id: int) -> Run:
         """One run; while it goes on, its counts are taken now."""
         with self._reading() as connection:
