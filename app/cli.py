@@ -233,31 +233,19 @@ def _system(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def _asked(*, credentials: tuple[str, ...], settings: tuple[str, ...], **system: Any) -> configure.Asked:
+    return configure.Asked(credentials=_credentials(credentials), settings=_settings(settings), **system)
+
+
 @site.command("add")
 @_system
 @click.option("--prefix", required=True, help="Begins every order number: BGM gives BGM-12345.")
 @click.option("--erp", default=None, help="Where its orders go, where there are several ERPs.")
-def site_add(
-    name: str,
-    platform: str,
-    url: str,
-    allow_private: bool,
-    credentials: tuple[str, ...],
-    settings: tuple[str, ...],
-    prefix: str,
-    erp: str | None,
-) -> None:
+def site_add(prefix: str, erp: str | None, **system: Any) -> None:
     """Add a sales channel."""
-    asked = configure.Asked(
-        name=name,
-        platform=platform,
-        url=url,
-        allow_private=allow_private,
-        credentials=_credentials(credentials),
-        settings=_settings(settings),
-    )
+    asked = _asked(**system)
     configure.add_site(_program().parts, asked, prefix=prefix, erp=erp)
-    _say(f"The site {name} is added. Read it now with: ordersync sync {name}")
+    _say(f"The site {asked.name} is added. Read it now with: ordersync sync {asked.name}")
 
 
 @site.command("list")
@@ -292,26 +280,11 @@ def erp() -> None:
 @erp.command("add")
 @_system
 @click.option("--company", default="", help="The company's id in the ERP.")
-def erp_add(
-    name: str,
-    platform: str,
-    url: str,
-    allow_private: bool,
-    credentials: tuple[str, ...],
-    settings: tuple[str, ...],
-    company: str,
-) -> None:
+def erp_add(company: str, **system: Any) -> None:
     """Add an ERP."""
-    asked = configure.Asked(
-        name=name,
-        platform=platform,
-        url=url,
-        allow_private=allow_private,
-        credentials=_credentials(credentials),
-        settings=_settings(settings),
-    )
+    asked = _asked(**system)
     configure.add_erp(_program().parts, asked, company=company)
-    _say(f"The ERP {name} is added. Read its items now with: ordersync items sync")
+    _say(f"The ERP {asked.name} is added. Read its items now with: ordersync items sync")
 
 
 @erp.command("list")
