@@ -114,6 +114,9 @@ class _Demo:
         self._environment = {
             "ORDERSYNC_VAR": str(var),
             "ORDERSYNC_ENV_FILE": os.devnull,
+            # Empty is unset: a key of the person's own must not reach the children, who would open nothing with it.
+            "ORDERSYNC_SECRET_KEY": "",
+            "ORDERSYNC_SECRET_KEY_FILE": "",
             "ORDERSYNC_CLOCK_SHIFT": str(shift.total_seconds()),
             **_LIMITS,
         }
