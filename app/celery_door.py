@@ -88,8 +88,11 @@ def wait_for_run(
     swept = started
     while True:
         each_look()
-        close_runs(program.parts)
         run = program.parts.store.run(run_id)
+        if run.finished_at is None and run.is_read and not run.counts["moving"]:
+            # Ended here rather than by the next sweep; not asked at every look, since it takes the database's write lock.
+            close_runs(program.parts)
+            run = program.parts.store.run(run_id)
         progress(run.counts)
         if run.finished_at is not None:
             return run, True

@@ -22,6 +22,7 @@ from rich.text import Text
 from app.domain.order import LineType
 from app.domain.road import State
 from app.ports.store import OrderSummary
+from app.sync.overview import COUNTED
 
 _COLOURS = {
     "done": "green",
@@ -31,7 +32,6 @@ _COLOURS = {
     "closed": "cyan",
     "active": "white",
 }
-_HIDDEN = ("lease_token", "lease_until", "fence", "document", "content_hash")
 
 
 def json_text(value: Any) -> str:  # noqa: ANN401 - any JSON value
@@ -82,10 +82,9 @@ class RunProgress:
 def run_table(report: Mapping[str, Any]) -> RenderableType:
     """A run's counts and what did not go through."""
     table = Table(title=f"{report['site']}: {report['state']} in {report['seconds']} s", title_justify="left")
-    names = ("fetched", "written", "acknowledged", "exported", "held", "rejected", "skipped", "closed")
-    for name in names:
+    for name in COUNTED:
         table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
-    table.add_row(*(str(report[name]) for name in names))
+    table.add_row(*(str(report[name]) for name in COUNTED))
     parts: list[RenderableType] = [table]
     if report["reason"]:
         parts.append(Text(report["reason"], style="yellow"))

@@ -120,7 +120,8 @@ class _Export:
             and step.acknowledged_at is not None
             and now - step.acknowledged_at < _STILL_FRESH
         ]
-        to_ask = [step for step in owed if step not in sent and step not in fresh]
+        known = {step.step_id for step in (*sent, *fresh)}
+        to_ask = [step for step in owed if step.step_id not in known]
         if not to_ask:
             return [*sent, *fresh]
         try:

@@ -12,7 +12,7 @@ from app.domain import document
 from app.domain.balance import computed_total, sum_text
 from app.domain.credit import CreditTooLarge
 from app.domain.credit import apply_store_credit as spread_credit
-from app.domain.kits import KitError, expand
+from app.domain.kits import KitError, Kits, expand
 from app.domain.money import smallest_unit
 from app.domain.order import Order
 from app.domain.road import Stage
@@ -52,7 +52,11 @@ def verify_skus(parts: Parts, *, batch_id: int) -> StepResult:
 
     def work(site: Site, claimed: Sequence[Claimed]) -> dict[int, Outcome]:
         return _verified(
-            parts, site, claimed, change=lambda order: order, afresh=any(each.fresh for each in claimed)
+            parts,
+            site,
+            claimed,
+            change=lambda order, _kits: order,
+            afresh=any(each.fresh for each in claimed),
         )
 
     return run_stage(parts, Stage.VERIFY_SKUS, batch_id=batch_id, work=work)
@@ -61,27 +65,33 @@ def verify_skus(parts: Parts, *, batch_id: int) -> StepResult:
 def expand_kits(parts: Parts, *, batch_id: int) -> StepResult:
     """Kit lines get their components; the expansion is stored with the order, so a later change of the kit leaves it alone."""
 
+    def expanded(order: Order, kits: Kits) -> Order:
+        try:
+            return expand(order, kits=kits)
+        except KitError as error:
+            raise Reject(str(error), kind="kit") from None
+
     def work(site: Site, claimed: Sequence[Claimed]) -> dict[int, Outcome]:
-        kits = parts.store.kits()
-
-        def expanded(order: Order) -> Order:
-            try:
-                return expand(order, kits=kits)
-            except KitError as error:
-                raise Reject(str(error), kind="kit") from None
-
         return _verified(parts, site, claimed, change=expanded, afresh=False)
 
     return run_stage(parts, Stage.EXPAND_KITS, batch_id=batch_id, work=work)
 
 
 def _verified(
-    parts: Parts, site: Site, claimed: Sequence[Claimed], *, change: Callable[[Order], Order], afresh: bool
+    parts: Parts,
+    site: Site,
+    claimed: Sequence[Claimed],
+    *,
+    change: Callable[[Order, Kits], Order],
+    afresh: bool,
 ) -> dict[int, Outcome]:
-    """Each order after `change`, with the verdicts of all its SKUs; one question to the ERP for all of them."""
+    """Each order after `change`, with the verdicts of all its SKUs; one question to the ERP for all of them.
+
+    The definitions are read once: what is expanded by them is verified by the same.
+    """
     row = erp_of(parts, site)
     kits = parts.store.kits()
-    changed = each_order(claimed, lambda each: change(_order(each)))
+    changed = each_order(claimed, lambda each: change(_order(each), kits))
     ready = {thread_id: order for thread_id, order in changed.items() if isinstance(order, Order)}
     skus = [sku for order in ready.values() for sku in wanted_skus(order, kits=kits)]
     found = verdicts(parts, row, skus, afresh=afresh)

@@ -98,6 +98,8 @@ class ResetAtOnce(Connection):
     """Resets the connection before it has read anything."""
 
     def handle(self) -> None:
+        # Not before the request is on its way: a reset during the connecting is another story, in which nothing was sent.
+        self.connection.recv(1, socket.MSG_PEEK)
         reset_on_close(self.connection)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.db.store.base import NARROW_FROM, Base, chunks, cut, lease_free
-from app.db.store.road import note, open_error, resolve_errors, split_batch
+from app.db.store.road import note, open_error, resolve_errors, split_batch, stopped
 from app.db.tables import error_orders, id_map, lineitems, orders, steps, threads
 from app.db.types import Exact
 from app.domain import document
@@ -474,10 +474,5 @@ def _event(kind: Owed, outcome: StepOutcome) -> tuple[str, dict[str, Any]]:
                     "total": str(found.total),
                 }
             return ("acknowledged" if kind is Owed.ACKNOWLEDGE else "exported"), detail
-        case Waiting():
-            return "held" if outcome.hold_kind else "postponed", {
-                "reason": outcome.reason,
-                "until": outcome.next_at.isoformat(),
-            }
-        case Failed():
-            return "rejected", {"kind": outcome.kind, "reason": outcome.reason}
+        case _:
+            return stopped(outcome)

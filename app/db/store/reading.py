@@ -286,6 +286,7 @@ class _Page:
         both = [*self._again, *self._amended]
         if not both:
             return
+        amended = {row.id for row, _ in self._amended}
         different = [pair for pair in both if pair[1].seen.content_hash != pair[0].content_hash]
         latest = {row.id: row.version for row, _ in both}
         latest |= {row.id: max(row.version, row.amended_version or 0) + 1 for row, _ in different}
@@ -300,7 +301,7 @@ class _Page:
                 "read_at": self._read_at,
             }
             values: dict[str, Any] = {**seen, "updated_at": self._now}
-            if (row, sighting) in self._amended:
+            if row.id in amended:
                 values["amended_version"] = latest[row.id]
             else:
                 skip = sighting.skip if row.state == State.SKIPPED else None
@@ -333,7 +334,6 @@ class _Page:
                 .values(lease_until=None, lease_token=None, fence=steps.c.fence + 1)
             )
             resolve_errors(self._connection, again, resolution="a new version arrived", now=self._now)
-        amended = {row.id for row, _ in self._amended}
         self._note(
             [
                 (row.id, "amended" if row.id in amended else "changed", {"version": latest[row.id]})

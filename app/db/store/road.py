@@ -1,6 +1,7 @@
 """Claiming and settling orders at the stages of the road, and writing them."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -233,6 +234,13 @@ def _event(outcome: ThreadOutcome) -> tuple[str, dict[str, Any]]:
     match outcome:
         case Passed():
             return "passed", dict(outcome.detail)
+        case _:
+            return stopped(outcome)
+
+
+def stopped(outcome: Waiting | Failed) -> tuple[str, dict[str, Any]]:
+    """The event of an order or an owed step that did not go on."""
+    match outcome:
         case Waiting():
             return "held" if outcome.hold_kind else "postponed", {
                 "reason": outcome.reason,
@@ -313,6 +321,15 @@ def resolve_errors(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """One order as it is stored."""
+
+    header: dict[str, Any]
+    addresses: list[dict[str, Any]]
+    lines: list[dict[str, Any]]
+
+
 class _Writer:
     """Stores the rows of the orders that pass the stage `write`, in bulk; storing one again replaces its rows."""
 
@@ -326,12 +343,12 @@ class _Writer:
         owned = self._settlement.owned
         result: list[ThreadOutcome] = [each for each in outcomes if not isinstance(each, Passed)]
         writable: dict[int, Passed] = {}
-        rows: dict[int, dict[str, Any]] = {}
+        rows: dict[int, _Rows] = {}
         for each in outcomes:
             if not isinstance(each, Passed) or each.thread_id not in owned:
                 continue
             try:
-                rows[each.thread_id] = self._row(each.order, owned[each.thread_id])
+                rows[each.thread_id] = self._rows(each.order, owned[each.thread_id])
                 writable[each.thread_id] = each
             except DoesNotFit as error:
                 result.append(
@@ -355,13 +372,12 @@ class _Writer:
             )
             del rows[thread_id]
         if rows:
-            self._store(rows, {thread_id: each.order for thread_id, each in writable.items()})
+            self._store(rows)
         return [*result, *writable.values()]
 
-    def _row(self, order: Order, thread: Row[Any]) -> dict[str, Any]:
-        # The parts are built once here only to be measured; building them twice is cheaper than carrying half an order.
-        address_rows(order)
-        line_rows(order)
+    def _rows(self, order: Order, thread: Row[Any]) -> _Rows:
+        # In this order, so that a part that does not fit is named as part of its address or line, not of the header's copy.
+        address, lines = address_rows(order), line_rows(order)
         header = order_row(order, external_number=order.number.upper(), now=self._settlement.now)
         place = {
             "thread_id": thread.id,
@@ -369,21 +385,26 @@ class _Writer:
             "erp_id": self._erp_ids[thread.site_id],
             "version": thread.version,
         }
-        return {**header, **place, "created_at": self._settlement.now}
+        return _Rows(
+            header={**header, **place, "created_at": self._settlement.now},
+            addresses=address,
+            lines=lines,
+        )
 
-    def _taken(self, rows: Mapping[int, dict[str, Any]]) -> dict[int, str]:
+    def _taken(self, rows: Mapping[int, _Rows]) -> dict[int, str]:
         """The orders whose number another order already has, with the sentence that says so."""
         found: dict[int, str] = {}
         owner: dict[tuple[int, str], str] = {}
-        numbers = [row["external_number"] for row in rows.values()]
+        numbers = [row.header["external_number"] for row in rows.values()]
         for part in chunks(numbers):
             query = select(
                 orders.c.erp_id, orders.c.external_number, orders.c.thread_id, orders.c.platform_order_id
             )
-            for row in self._connection.execute(query.where(orders.c.external_number.in_(part))):
-                if row.thread_id not in rows:
-                    owner[row.erp_id, row.external_number] = row.platform_order_id
-        for thread_id, new in rows.items():
+            for other in self._connection.execute(query.where(orders.c.external_number.in_(part))):
+                if other.thread_id not in rows:
+                    owner[other.erp_id, other.external_number] = other.platform_order_id
+        for thread_id, row in rows.items():
+            new = row.header
             key = (new["erp_id"], new["external_number"])
             if key in owner:
                 found[thread_id] = (
@@ -393,7 +414,7 @@ class _Writer:
                 owner[key] = new["platform_order_id"]
         return found
 
-    def _store(self, rows: dict[int, dict[str, Any]], by_thread: dict[int, Order]) -> None:
+    def _store(self, rows: dict[int, _Rows]) -> None:
         connection = self._connection
         ids = list(rows)
         existing = {
@@ -406,9 +427,9 @@ class _Writer:
             for table in (addresses, lineitems):
                 connection.execute(delete(table).where(table.c.order_id.in_(list(existing.values()))))
             for thread_id, order_id in existing.items():
-                kept = {name: value for name, value in rows[thread_id].items() if name != "created_at"}
+                kept = {name: value for name, value in rows[thread_id].header.items() if name != "created_at"}
                 connection.execute(update(orders).where(orders.c.id == order_id).values(**kept))
-        new = [row for thread_id, row in rows.items() if thread_id not in existing]
+        new = [row.header for thread_id, row in rows.items() if thread_id not in existing]
         if new:
             connection.execute(insert(orders), new)
             made = connection.execute(
@@ -418,10 +439,10 @@ class _Writer:
         place = {thread_id: {"order_id": existing[thread_id]} for thread_id in ids}
         connection.execute(
             insert(addresses),
-            [{**place[each], **row} for each in ids for row in address_rows(by_thread[each])],
+            [{**place[each], **row} for each in ids for row in rows[each].addresses],
         )
         connection.execute(
-            insert(lineitems), [{**place[each], **row} for each in ids for row in line_rows(by_thread[each])]
+            insert(lineitems), [{**place[each], **row} for each in ids for row in rows[each].lines]
         )
         self._owe(ids)
 
