@@ -26,10 +26,10 @@ lint: venv-test
 	@.venv/bin/lint-imports
 
 venv:
-	@tools/make_venv.sh runtime
+	@deploy/make_venv.sh runtime
 
 venv-test:
-	@tools/make_venv.sh test
+	@deploy/make_venv.sh test
 
 clean:
 	@rm -rf .venv var build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info

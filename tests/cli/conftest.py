@@ -57,7 +57,7 @@ class CommandLine:
 
         before = structlog.get_config()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(cli, "open_program", opening)
+            patch.setattr("app.cli.root.open_program", opening)
             try:
                 return CliRunner().invoke(
                     cli.main, arguments, input=input, env={**self.environment, **environment}

@@ -1,15 +1,15 @@
 #!/bin/sh
-# Completes .venv in the working directory and does nothing when it is whole. Usage: tools/make_venv.sh runtime|test
+# Completes .venv in the working directory and does nothing when it is whole. Usage: deploy/make_venv.sh runtime|test
 #
 # .venv/.stamp-runtime and .venv/.stamp-test are written last and hold what the environment was made from, so an installation
 # that was interrupted, made by hand, made from other versions or made in another folder is completed on the next run.
 set -eu
 
-want=${1:?usage: tools/make_venv.sh runtime|test}
+want=${1:?usage: deploy/make_venv.sh runtime|test}
 case $want in
     runtime) extras=embedded ;;
     test) extras=embedded,test ;;
-    *) echo "tools/make_venv.sh: unknown kind '$want'; it is runtime or test." >&2; exit 2 ;;
+    *) echo "deploy/make_venv.sh: unknown kind '$want'; it is runtime or test." >&2; exit 2 ;;
 esac
 
 say() { printf '%s\n' "$*" >&2; }

@@ -1,4 +1,4 @@
-"""Run the demo and put what it printed into README.md, between the capture marks. Usage: .venv/bin/python tools/capture_demo.py."""
+"""Run the demo and put what it printed into README.md, between the capture marks. Usage: .venv/bin/python docs/capture_demo.py."""
 
 import json
 import os

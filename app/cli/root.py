@@ -1,0 +1,85 @@
+"""What all commands share: the group itself, its consoles, and how answers are shown."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, NoReturn
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from app import __version__
+from app.bootstrap import Program, open_program
+from app.errors import OrderSyncError, UsageError
+from app.logs import set_up_logging
+from app.settings import load_settings
+from app.show import json_text
+
+OUT = Console()
+ERR = Console(stderr=True)
+
+
+def say(text: str) -> None:
+    """A sentence for a person, as it is: not wrapped where it is read by a program, and not taken for markup."""
+    ERR.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+class _Commands(click.Group):
+    """Turns named failures into one sentence on standard error and an exit code."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except UsageError as error:
+            self._end(error.reason, 2)
+        except OrderSyncError as error:
+            self._end(error.reason, 1)
+
+    def _end(self, reason: str, code: int) -> NoReturn:
+        say(f"ordersync: {reason}")
+        raise SystemExit(code)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ordersync")
+@click.option("-v", "--verbose", is_flag=True, help="Show what happens, step by step.")
+def main(verbose: bool) -> None:
+    """Keep orders in step between sales channels and an ERP."""
+    set_up_logging(level=logging.INFO if verbose else logging.WARNING)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+
+
+def opened() -> Program:
+    """The program on the settings of this process."""
+    return open_program(load_settings())
+
+
+def show(value: Any, *, as_json: bool, table: Callable[[], Table | Text]) -> None:
+    """An answer, as JSON for scripts or as a table for people."""
+    if as_json:
+        click.echo(json_text(value))
+    else:
+        OUT.print(table())
+
+
+def time_text(moment: datetime | None) -> str:
+    """A time as a table shows it."""
+    return "never" if moment is None else moment.strftime("%Y-%m-%d %H:%M UTC")
+
+
+def rows_table(rows: list[dict[str, Any]], *columns: str) -> Table:
+    """A table of these columns; `..._run` are times."""
+    table = Table(*(name.replace("_", " ") for name in columns))
+    for row in rows:
+        cells = (time_text(row[name]) if name.endswith("_run") else str(row[name]) for name in columns)
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: 1 kit, 2 kits."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,89 @@
+"""`migrate`, `demo` and `sync`: what makes something happen."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from app import demo
+from app.bootstrap import Program, inline, pipeline, prepare_database
+from app.celery_door import Workers, wait_for_run
+from app.cli.root import ERR, OUT, json_option, main, opened, say
+from app.ports.store import Run
+from app.runtime import some_broker
+from app.settings import load_settings
+from app.show import RunProgress, json_text, run_table
+from app.sync.overview import run_report
+from app.sync.parts import site_named
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the database to the schema of this program."""
+    prepare_database(load_settings())
+    say("The database is up to date.")
+
+
+@main.command("demo")
+@click.option("--once", is_flag=True, help="End when every order has reached an end; the last line is JSON.")
+@click.option(
+    "--orders", default=0, help="So many generated orders besides the recorded ones.", show_default=True
+)
+@click.option(
+    "--latency-ms", default=0, help="What each call to shop and ERP takes in addition.", show_default=True
+)
+def run_demo(once: bool, orders: int, latency_ms: int) -> None:
+    """A shop, an ERP and everything between them on this machine."""
+    sys.exit(demo.run(demo.Wishes(once=once, orders=orders, latency_ms=latency_ms), console=OUT))
+
+
+@main.command()
+@click.argument("name", metavar="SITE")
+@click.option(
+    "--inline", "in_process", is_flag=True, help="Run it in this process, without broker and worker."
+)
+@click.option("--timeout", "patience", default=600.0, show_default=True, help="Seconds to wait for the end.")
+@json_option
+def sync(name: str, in_process: bool, patience: float, as_json: bool) -> None:
+    """Read one site now and take its orders all the way to the ERP."""
+    with (
+        _inline_run(name, patience) if in_process else _celery_run(name, patience) as (program, run, settled)
+    ):
+        report = run_report(program.parts, run, site=name, settled=settled)
+    if as_json:
+        click.echo(json_text(report))
+    else:
+        OUT.print(run_table(report))
+    if not settled:
+        say(f"Some orders are still in motion after {patience:g} seconds; they go on by themselves.")
+    if not settled or run.state == "failed":
+        sys.exit(1)
+
+
+@contextmanager
+def _inline_run(name: str, patience: float) -> Iterator[tuple[Program, Run, bool]]:
+    program = opened()
+    found = site_named(program.parts, name)
+    road = inline.InlineRoad(program.parts)
+    run_id = program.parts.store.open_run(kind="orders", site_id=found.id)
+    pipeline.fetch(program.parts, site_id=found.id, run_id=run_id, ring=road.ring)
+    with RunProgress(ERR) as progress:
+        settled = road.run_until_settled(run_id, progress=progress, patience=patience)
+    yield program, program.parts.store.run(run_id), settled
+
+
+@contextmanager
+def _celery_run(name: str, patience: float) -> Iterator[tuple[Program, Run, bool]]:
+    program = opened()
+    # Before a broker is started for it.
+    found = site_named(program.parts, name)
+    with some_broker(program.settings) as url:
+        workers = Workers(program.settings, url=url)
+        with workers.some() as own, RunProgress(ERR) as progress:
+            run_id = program.parts.store.open_run(kind="orders", site_id=found.id)
+            workers.send("fetch", site_id=found.id, run_id=run_id)
+            run, settled = wait_for_run(
+                program, workers, run_id, patience=patience, progress=progress, own_beat=own
+            )
+        yield program, run, settled
