@@ -62,7 +62,7 @@ class Workers:
 def worker_command() -> list[str]:
     """The worker's command line."""
     celery = [sys.executable, "-m", "celery", "-A", "workers.app", "worker"]
-    return [*celery, "--loglevel=WARNING", "--concurrency=2", "--without-gossip", "--without-mingle"]
+    return [*celery, "--loglevel=WARNING", "--concurrency=4", "--without-gossip", "--without-mingle"]
 
 
 def worker_environment(settings: Settings, *, url: str) -> dict[str, str]:

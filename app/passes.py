@@ -1,6 +1,7 @@
 """SKU passes remembered in Redis for five minutes. A cache: where Redis is away, nothing is remembered and nothing fails."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -8,6 +9,8 @@ import redis
 import structlog
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+from app.ports.erp import ErpItem, ItemKind
 
 log = structlog.get_logger("ordersync.passes")
 
@@ -37,25 +40,28 @@ class RedisPasses:
         self._client = client
         self._prefix = prefix
 
-    def recent(self, erp_id: int, skus: Sequence[str]) -> frozenset[str]:
-        """Those of these SKUs that passed in the ERP within the last five minutes."""
+    def recent(self, erp_id: int, skus: Sequence[str]) -> Mapping[str, ErpItem]:
+        """Those of these SKUs that passed in the ERP within the last five minutes, as it showed them."""
         if not skus:
-            return frozenset()
+            return {}
         try:
             values = self._client.mget([self._key(erp_id, sku) for sku in skus])
         except redis.RedisError as error:
             log.warning("cache_away", failure=type(error).__name__)
-            return frozenset()
-        return frozenset(sku for sku, value in zip(skus, values, strict=True) if value is not None)
+            return {}
+        found = {sku: _item(sku, value) for sku, value in zip(skus, values, strict=True) if value is not None}
+        return {sku: item for sku, item in found.items() if item is not None}
 
-    def remember(self, erp_id: int, skus: Sequence[str]) -> None:
-        """These SKUs passed now."""
-        if not skus:
+    def remember(self, erp_id: int, items: Iterable[ErpItem]) -> None:
+        """These items passed now."""
+        passed = list(items)
+        if not passed:
             return
         try:
             with self._client.pipeline(transaction=False) as pipe:
-                for sku in skus:
-                    pipe.set(self._key(erp_id, sku), "1", ex=_SECONDS)
+                for item in passed:
+                    text = json.dumps({"name": item.name, "kind": item.kind})
+                    pipe.set(self._key(erp_id, item.number), text, ex=_SECONDS)
                 pipe.execute()
         except redis.RedisError as error:
             log.warning("cache_away", failure=type(error).__name__)
@@ -64,12 +70,21 @@ class RedisPasses:
         return f"{self._prefix}:{erp_id}:{sku}"
 
 
+def _item(sku: str, text: bytes | str) -> ErpItem | None:
+    """The item that was remembered; None for what another version of the program wrote."""
+    try:
+        stored = json.loads(text)
+        return ErpItem(number=sku, name=stored["name"], blocked=False, kind=ItemKind(stored["kind"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
 class NoPasses:
     """Remembers nothing: for processes without a broker."""
 
-    def recent(self, erp_id: int, skus: Sequence[str]) -> frozenset[str]:  # noqa: ARG002 - the port's signature
+    def recent(self, erp_id: int, skus: Sequence[str]) -> Mapping[str, ErpItem]:  # noqa: ARG002 - the port's signature
         """Nothing."""
-        return frozenset()
+        return {}
 
-    def remember(self, erp_id: int, skus: Sequence[str]) -> None:
+    def remember(self, erp_id: int, items: Iterable[ErpItem]) -> None:
         """Nothing."""

@@ -16,6 +16,13 @@ from app.settings import Settings
 
 VISIBILITY_TIMEOUT = 600
 
+QUEUES = ("orders", "owed", "upkeep")
+"""In the order in which a worker looks: what reads and checks orders, what tells shop and ERP, and what starts more work.
+
+An ERP that takes seconds for each call thus keeps no order from being read and stored, and nothing new is begun before what
+was begun has gone on.
+"""
+
 
 def make_app(settings: Settings, *, url: str) -> Celery:
     """The application on these settings and this broker."""
@@ -35,6 +42,8 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "socket_connect_timeout": 2,
         "socket_keepalive": True,
         "health_check_interval": 25,
+        # By name: QUEUES are in alphabetical order.
+        "queue_order_strategy": "sorted",
     }
     return {
         "task_serializer": "json",
@@ -69,11 +78,13 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "worker_hijack_root_logger": False,
         "task_default_queue": "orders",
         "task_routes": {
+            "ordersync.acknowledge": {"queue": "owed"},
+            "ordersync.export": {"queue": "owed"},
             "ordersync.tick": {"queue": "upkeep"},
             "ordersync.sweep": {"queue": "upkeep"},
             "ordersync.sync_items": {"queue": "upkeep"},
         },
-        "task_queues": [Queue("orders"), Queue("upkeep")],
+        "task_queues": [Queue(name) for name in QUEUES],
         "beat_schedule": {
             # `expires`: ticks that pile up while no worker runs are dropped; one of them says all there is to say.
             "tick": {"task": "ordersync.tick", "schedule": 60.0, "options": {"expires": 55}},

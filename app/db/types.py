@@ -13,6 +13,8 @@ LongText = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
 
 def storable(value: str) -> str:
     """Text that every database takes: no NUL (PostgreSQL refuses it), no lone surrogates (they have no UTF-8)."""
+    if value.isascii() and "\x00" not in value:
+        return value
     return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
 
 

@@ -66,6 +66,11 @@ class Draft:
 class Erp(Protocol):
     """Raises `Retry` (reads), `Unknown` (writes), `Reject` or `Misconfigured`, and no other failures."""
 
+    @property
+    def slice_size(self) -> int:
+        """How many documents one request writes now, at least 1: it follows how fast the ERP has been."""
+        ...
+
     def find_items(self, numbers: Sequence[str]) -> Mapping[str, ErpItem]:
         """The items with these numbers, in few requests, keyed by upper-case number; what is not there is left out."""
         ...

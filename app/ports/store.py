@@ -8,8 +8,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, Protocol
 
+from app.domain import document
 from app.domain.kits import Kits
 from app.domain.order import Order
 from app.domain.reading import Cursor
@@ -187,9 +189,9 @@ class Settled:
     due_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OwedStep:
-    """One owed step under lease, with what it needs of its order."""
+    """One owed step under lease, with what it needs of its order; `document` is the order as it is stored."""
 
     step_id: int
     thread_id: int
@@ -203,7 +205,12 @@ class OwedStep:
     acknowledged_at: datetime | None
     platform_order_id: str
     external_number: str
-    order: Order
+    document: str
+
+    @cached_property
+    def order(self) -> Order:
+        """The order, read when it is first asked for: to acknowledge it takes no more than its id."""
+        return document.load_text(self.document)
 
     @property
     def begun(self) -> bool:

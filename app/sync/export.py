@@ -19,12 +19,11 @@ from app.sync.owed import failure, failures, gate, in_time, pause_channel
 from app.sync.parts import Parts, site_with_id
 from app.sync.policy import pause_until
 from app.sync.steps import StepResult, report, step_result
+from app.sync.verify import items_of
 
 log = structlog.get_logger("ordersync.road")
 
-_AT_ONCE = 50
-_FIRST_SLICE = 10
-_EASY_SECONDS = 5.0
+_AT_ONCE = 100
 _STILL_FRESH = timedelta(seconds=2)
 """An answer to the mark that is no older than this shows how an order stands; asking again would see nothing newer."""
 
@@ -150,7 +149,9 @@ class _Export:
                 absent.append(step)
             else:
                 self._settle(outcome, step, left)
-        self._send(erp, options, customers, absent, left)
+        kits = list(dict.fromkeys(sku for step in absent for sku in kit_parents(step)))
+        items = items_of(self.parts, row, kits)
+        self._send(erp, options, customers, absent, left, items=items)
 
     def _settle(self, outcome: StepOutcome, step: OwedStep, left: dict[int, OwedStep]) -> None:
         self.outcomes.append(outcome)
@@ -163,15 +164,14 @@ class _Export:
         customers: Customers,
         absent: Sequence[OwedStep],
         left: dict[int, OwedStep],
+        *,
+        items: Mapping[str, ErpItem],
     ) -> None:
-        """Write in slices, each with its own intent, for as long as a call that begins now ends before the lease does."""
-        kits = list(dict.fromkeys(sku for step in absent for sku in kit_parents(step)))
-        items = erp.find_items(kits) if kits else {}
+        """Write in slices of one request, each with its own intent, while a call that begins now ends before the lease does."""
         waiting = list(absent)
         ready: list[tuple[OwedStep, Draft]] = []
-        size = _FIRST_SLICE
         while (waiting or ready) and in_time(self.parts, self.started):
-            if waiting and len(ready) < size:
+            if waiting and len(ready) < erp.slice_size:
                 step = waiting.pop(0)
                 number = self._customer(step, customers)
                 if isinstance(number, str):
@@ -179,11 +179,8 @@ class _Export:
                 else:
                     self._settle(number, step, left)
                 continue
-            begun = self.parts.ticks()
             self._write(erp, options, ready, left)
             ready = []
-            spent = self.parts.ticks() - begun
-            size = min(_AT_ONCE, size * 2) if spent < _EASY_SECONDS else max(1, size // 2)
         # No time for the rest under this lease: they are due again at once, and nothing was sent for them.
         now = self.parts.store.now()
         unsent = [*waiting, *(each for each, _ in ready)]
@@ -194,15 +191,15 @@ class _Export:
 
     def _customer(self, step: OwedStep, customers: Customers) -> str | StepOutcome:
         """The customer's number, or the outcome of a step that cannot have one now."""
-        now = self.parts.store.now()
         try:
             return customers.number(step.order)
         except Unknown as error:
-            return Waiting(id=step.step_id, reason=error.reason, next_at=customers.next_look(now))
+            at = customers.next_look(self.parts.store.now())
+            return Waiting(id=step.step_id, reason=error.reason, next_at=at)
         except OrderSyncError as error:
             if isinstance(error, Misconfigured):
                 self._pause_erp(error)
-            return failure(self.parts, step, error, now=now)
+            return failure(self.parts, step, error, now=self.parts.store.now())
 
     def _write(
         self,

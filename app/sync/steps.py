@@ -76,11 +76,11 @@ def _claim_and_run(parts: Parts, stage: Stage, *, batch_id: int, work: Work) -> 
     started = parts.ticks()
     outcomes = thread_outcomes(parts, stage, claimed, work)
     if stage is Stage.WRITE:
-        passing = {each.thread_id for each in outcomes if isinstance(each, Passed)}
-        sites = {
-            each.site_id: site_with_id(parts, each.site_id) for each in claimed if each.thread_id in passing
-        }
-        erp_ids = {site_id: erp_of(parts, site).id for site_id, site in sites.items()}
+        erp_ids = {}
+        if any(isinstance(each, Passed) for each in outcomes):
+            # A batch is of one site.
+            site = site_with_id(parts, claimed[0].site_id)
+            erp_ids[site.id] = erp_of(parts, site).id
         settled = parts.store.write(batch_id=batch_id, token=token, erp_ids=erp_ids, outcomes=outcomes)
     else:
         settled = parts.store.settle(stage, batch_id=batch_id, token=token, outcomes=outcomes)

@@ -7,6 +7,7 @@ from datetime import datetime
 from app.domain.kits import KitError, Kits, leaves, path_to
 from app.domain.order import Line, LineType, Order, Verdict, sku_key
 from app.errors import Hold, Misconfigured, Reject
+from app.ports.erp import ErpItem
 from app.ports.store import ErpRow
 from app.sync.parts import Parts
 from app.sync.policy import HOLD_SKU, pause_until
@@ -21,34 +22,41 @@ def verdicts(parts: Parts, row: ErpRow, skus: Sequence[str], *, afresh: bool) ->
     """
     wanted = list(dict.fromkeys(skus))
     statuses = parts.store.item_statuses(row.id, wanted)
-    believed = frozenset[str]() if afresh else parts.passes.recent(row.id, wanted)
-    to_ask = [sku for sku in wanted if statuses.get(sku, _ALLOWED) == _ALLOWED and sku not in believed]
-    items = _ask(parts, row, to_ask)
+    to_ask = [sku for sku in wanted if statuses.get(sku, _ALLOWED) == _ALLOWED]
+    try:
+        items = items_of(parts, row, to_ask, afresh=afresh)
+    except Misconfigured as error:
+        parts.store.pause_erp(row.id, until=pause_until(parts.store.now()), reason=error.reason)
+        raise
     found: dict[str, Verdict] = {}
     for sku in wanted:
         if statuses.get(sku, _ALLOWED) != _ALLOWED:
             found[sku] = Verdict.NOT_ALLOWED
-        elif sku not in believed and sku not in items:
+        elif sku not in items:
             found[sku] = Verdict.NOT_IN_ERP
-        elif sku not in believed and items[sku]:
+        elif items[sku].blocked:
             found[sku] = Verdict.BLOCKED
         elif sku not in statuses:
             found[sku] = Verdict.NOT_IN_MIDDLEWARE
         else:
             found[sku] = Verdict.PASSED
-    parts.passes.remember(row.id, [sku for sku in to_ask if sku in items and not items[sku]])
     return found
 
 
-def _ask(parts: Parts, row: ErpRow, skus: list[str]) -> dict[str, bool]:
-    """Whether each SKU is blocked in the ERP; what is not there is left out."""
-    if not skus:
-        return {}
-    try:
-        return {number: item.blocked for number, item in parts.peers.erp(row).find_items(skus).items()}
-    except Misconfigured as error:
-        parts.store.pause_erp(row.id, until=pause_until(parts.store.now()), reason=error.reason)
-        raise
+def items_of(
+    parts: Parts, row: ErpRow, skus: Sequence[str], *, afresh: bool = False
+) -> Mapping[str, ErpItem]:
+    """The ERP's items with these SKUs (upper case); what is not there is left out.
+
+    What passed within the last five minutes is not asked for again, unless `afresh`. Raises what the ERP's read raises.
+    """
+    believed = {} if afresh else parts.passes.recent(row.id, skus)
+    unknown = [sku for sku in skus if sku not in believed]
+    if not unknown:
+        return believed
+    found = parts.peers.erp(row).find_items(unknown)
+    parts.passes.remember(row.id, [item for item in found.values() if not item.blocked])
+    return {**believed, **found}
 
 
 def wanted_skus(order: Order, *, kits: Kits) -> tuple[str, ...]:

@@ -287,6 +287,20 @@ class ErpContract:
         assert [document(results[number]).external_number for number in numbers] == numbers
         assert [len(harness.documents(number)) for number in numbers] == [1] * 40
 
+    def test_a_slice_is_at_least_one_document_and_is_written_whole(
+        self, harness: Harness, customer: str
+    ) -> None:
+        written = 0
+        while written < 30:
+            size = harness.erp.slice_size
+            assert size >= 1
+            numbers = [f"BGM-{written + at}" for at in range(1, size + 1)]
+            results = harness.erp.create_documents(
+                [draft(number, customer=customer) for number in numbers], in_time=lambda: True
+            )
+            assert [document(results[number]).external_number for number in numbers] == numbers
+            written += size
+
     def test_a_refused_order_leaves_nothing_and_the_others_go_through(
         self, harness: Harness, customer: str
     ) -> None:

@@ -53,6 +53,10 @@ class FakeErp:
         for write in late:
             write()
 
+    @property
+    def slice_size(self) -> int:
+        return _TOGETHER
+
     def find_items(self, numbers: Sequence[str]) -> Mapping[str, ErpItem]:
         self._reading("find_items")
         return {key: self.items[key] for key in map(sku_key, numbers) if key in self.items}

@@ -27,6 +27,11 @@ class BusinessCentral:
         self._writer = writer
         self._reader = Reader(operations=operations)
 
+    @property
+    def slice_size(self) -> int:
+        """How many orders go into one `$batch` now."""
+        return self._writer.size
+
     def find_items(self, numbers: Sequence[str]) -> Mapping[str, ErpItem]:
         """The items with these numbers. One that no item could have (empty, too long) is not asked for."""
         asked = _distinct(sku_key(number) for number in numbers)

@@ -15,6 +15,8 @@ from app.transport import parse_json
 _GMT = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)", re.ASCII)
 _MONEY = re.compile(r"-?\d{1,15}(\.\d{1,10})?", re.ASCII)
 _LARGEST = Decimal(10) ** 15
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]|\\\\u(?:0000|[dD][89abAB])")
+"""What may stand for a character that no database column takes, in a body as text: itself, or escaped."""
 _MISSING: dict[str, Any] = {"required": "is missing", "null": "is null"}
 
 
@@ -212,7 +214,7 @@ def load_order(body: str) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise Reject("The order's body is not a JSON object.", field="")
     try:
-        loaded: dict[str, Any] = _ORDER.load(_storable(given))
+        loaded: dict[str, Any] = _ORDER.load(_storable(given) if _UNSTORABLE.search(body) else given)
     except ValidationError as error:
         faults = list(_flat(error.messages_dict, ""))
         raise Reject(" ".join(f"{pointer} {text}." for pointer, text in faults), field=faults[0][0]) from None

@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.db.store.base import NARROW_FROM, Base, chunks, cut, lease_free
-from app.db.store.road import note, open_error, resolve_errors, split_batch, stopped
+from app.db.store.road import SETTLED, note, open_error, resolve_errors, split_batch, stopped
 from app.db.tables import error_orders, id_map, lineitems, orders, steps, threads
 from app.db.types import Exact
-from app.domain import document
 from app.domain.road import STEP_UNFINISHED, UNFINISHED, Owed, Stage, State, StepState
 from app.ports.erp import ErpDocument
 from app.ports.store import Closed, CustomerLink, Failed, OwedStep, Settled, StepDone, StepOutcome, Waiting
@@ -208,7 +207,7 @@ def _owed(row: Row[Any]) -> OwedStep:
         acknowledged_at=row.acknowledged_at,
         platform_order_id=row.platform_order_id,
         external_number=row.external_number,
-        order=document.load_text(row.document),
+        document=row.document,
     )
 
 
@@ -221,10 +220,11 @@ class _StepSettlement:
         self._kind = kind
         self._batch_id = batch_id
         claimed = select(steps.c.thread_id).where(steps.c.kind == kind, steps.c.lease_token == token)
-        locked = select(threads).where(threads.c.id.in_(claimed)).order_by(threads.c.id).with_for_update()
+        locked = select(*SETTLED).where(threads.c.id.in_(claimed)).order_by(threads.c.id).with_for_update()
         self._threads = {row.id: row for row in connection.execute(locked)}
         mine = select(steps).where(steps.c.kind == kind, steps.c.lease_token == token).with_for_update()
         self._steps = {row.id: row for row in connection.execute(mine)}
+        self._settled = {"lease_until": None, "lease_token": None, "unsettled": 0, "rung_at": self._now}
 
     def settle(self, outcomes: Sequence[StepOutcome], closed: Sequence[Closed]) -> Settled:
         ours = [outcome for outcome in outcomes if _step_id(outcome) in self._steps]
@@ -238,8 +238,7 @@ class _StepSettlement:
         done = [each for each in ours if isinstance(each, StepDone)]
         waiting = [each for each in ours if isinstance(each, Waiting)]
         failed = [each for each in ours if isinstance(each, Failed)]
-        for one in done:
-            self._finish(one.step_id, one.document)
+        self._finish({one.step_id: one.document for one in done})
         for wait in waiting:
             self._wait(wait)
         for fault in failed:
@@ -302,37 +301,63 @@ class _StepSettlement:
         )
 
     def _step(self, step_id: int, **values: Any) -> None:
-        settled = {"lease_until": None, "lease_token": None, "unsettled": 0, "rung_at": self._now}
-        self._connection.execute(update(steps).where(steps.c.id == step_id).values(**{**settled, **values}))
+        self._connection.execute(update(steps).where(steps.c.id == step_id).values(**self._settled, **values))
 
-    def _finish(self, step_id: int, found: ErpDocument | None) -> None:
-        link = {"document_id": found.id[:64], "document_number": found.number[:64]} if found else {}
-        self._step(step_id, state=StepState.DONE, done_at=self._now, next_at=None, reason="", **link)
-        thread_id = self._steps[step_id].thread_id
+    def _finish(self, done: Mapping[int, ErpDocument | None]) -> None:
+        """These steps, by id, are done; an export's with the document that the ERP holds."""
+        if not done:
+            return
+        ended = {"state": StepState.DONE, "done_at": self._now, "next_at": None, "reason": ""}
+        self._connection.execute(
+            update(steps).where(steps.c.id.in_(list(done))).values(**self._settled, **ended)
+        )
         if self._kind is Owed.ACKNOWLEDGE:
+            thread_ids = [self._steps[step_id].thread_id for step_id in done]
             self._connection.execute(
-                update(orders).where(orders.c.thread_id == thread_id).values(acknowledged_at=self._now)
+                update(orders).where(orders.c.thread_id.in_(thread_ids)).values(acknowledged_at=self._now)
             )
-        elif found is not None:
-            self._link(thread_id, found)
+        self._link({step_id: found for step_id, found in done.items() if found is not None})
 
-    def _link(self, thread_id: int, found: ErpDocument) -> None:
+    def _link(self, documents: Mapping[int, ErpDocument]) -> None:
+        """Tie orders to their documents."""
+        if not documents:
+            return
+        rows = [
+            {
+                "b_step": step_id,
+                "b_thread": self._steps[step_id].thread_id,
+                "b_id": found.id[:64],
+                "b_number": found.number[:64],
+                "b_customer": found.customer_number[:64],
+                # A total that the column cannot hold must not cost the link to the document.
+                "b_total": found.total if Exact().holds(found.total) else None,
+            }
+            for step_id, found in documents.items()
+        ]
+        self._connection.execute(
+            update(steps)
+            .where(steps.c.id == bindparam("b_step"))
+            .values(document_id=bindparam("b_id"), document_number=bindparam("b_number")),
+            rows,
+        )
         self._connection.execute(
             update(orders)
-            .where(orders.c.thread_id == thread_id)
+            .where(orders.c.thread_id == bindparam("b_thread"))
             .values(
                 imported=1,
                 exported_at=self._now,
-                erp_document_id=found.id[:64],
-                erp_document_number=found.number[:64],
-                erp_customer_number=found.customer_number[:64],
-                # A total that the column cannot hold must not cost the link to the document.
-                erp_total=found.total if Exact().holds(found.total) else None,
+                erp_document_id=bindparam("b_id"),
+                erp_document_number=bindparam("b_number"),
+                erp_customer_number=bindparam("b_customer"),
+                erp_total=bindparam("b_total"),
                 updated_at=self._now,
-            )
+            ),
+            rows,
         )
-        of_order = select(orders.c.id).where(orders.c.thread_id == thread_id).scalar_subquery()
-        self._connection.execute(update(lineitems).where(lineitems.c.order_id == of_order).values(imported=1))
+        of_orders = select(orders.c.id).where(orders.c.thread_id.in_([row["b_thread"] for row in rows]))
+        self._connection.execute(
+            update(lineitems).where(lineitems.c.order_id.in_(of_orders)).values(imported=1)
+        )
 
     def _wait(self, wait: Waiting) -> None:
         values: dict[str, Any] = {} if wait.state is None else {"state": wait.state}
@@ -357,7 +382,7 @@ class _StepSettlement:
         thread = self._threads[self._steps[fault.id].thread_id]
         if fault.document is not None:
             # The document exists: the step is done and stays done, whatever a person decides about the difference.
-            self._finish(fault.id, fault.document)
+            self._finish({fault.id: fault.document})
         else:
             # An intent of which something may still come outlives the failure: sending again heeds it.
             values: dict[str, Any] = {"intent_at": None} if fault.unsent else {}
@@ -424,6 +449,8 @@ class _StepSettlement:
         found: dict[int, list[Row[Any]]] = {}
         for row in self._connection.execute(select(steps).where(steps.c.thread_id.in_(thread_ids))):
             found.setdefault(row.thread_id, []).append(row)
+        open_reasons = _open_reasons(self._connection, thread_ids)
+        alike: dict[tuple[tuple[str, Any], ...], list[int]] = {}
         for thread_id, owed in found.items():
             unfinished = [row for row in owed if row.state in STEP_UNFINISHED]
             if self._threads[thread_id].state not in UNFINISHED:
@@ -436,25 +463,31 @@ class _StepSettlement:
             else:
                 failed = [row.reason for row in owed if row.state == StepState.FAILED]
                 # Not the order's own reason: a wait that came after the failure has written over it.
-                broken = failed or _open_reasons(self._connection, thread_id)
+                broken = failed or open_reasons.get(thread_id)
                 values = {"next_at": None, "hold_kind": "", "waiting_since": None}
                 values |= (
                     {"state": State.REJECTED, "reason": cut(broken[-1])}
                     if broken
                     else {"state": State.DONE, "reason": ""}
                 )
+            alike.setdefault(tuple(values.items()), []).append(thread_id)
+        for same, ids in alike.items():
             self._connection.execute(
-                update(threads).where(threads.c.id == thread_id).values(updated_at=self._now, **values)
+                update(threads).where(threads.c.id.in_(ids)).values(updated_at=self._now, **dict(same))
             )
 
 
-def _open_reasons(connection: Connection, thread_id: int) -> list[str]:
+def _open_reasons(connection: Connection, thread_ids: list[int]) -> dict[int, list[str]]:
+    """The reasons of the open errors of these orders, by order, the oldest first."""
     query = (
-        select(error_orders.c.reason)
-        .where(error_orders.c.thread_id == thread_id, error_orders.c.open_key.is_not(None))
+        select(error_orders.c.thread_id, error_orders.c.reason)
+        .where(error_orders.c.thread_id.in_(thread_ids), error_orders.c.open_key.is_not(None))
         .order_by(error_orders.c.id)
     )
-    return list(connection.scalars(query))
+    found: dict[int, list[str]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.thread_id, []).append(row.reason)
+    return found
 
 
 def _step_id(outcome: StepOutcome) -> int:

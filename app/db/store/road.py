@@ -1,11 +1,11 @@
 """Claiming and settling orders at the stages of the road, and writing them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Column, Connection, Row, Select, bindparam, delete, insert, select, update
 
 from app.db.store.base import NARROW_FROM, Base, chunks, cut, lease_free
 from app.db.store.rows import DoesNotFit, address_rows, line_rows, order_row
@@ -18,6 +18,19 @@ from app.ports.store import Claimed, Failed, Passed, Settled, ThreadOutcome, Wai
 
 NUMBER_LENGTH = 80
 _VALUE = Exact()
+
+SETTLED: tuple[Column[Any], ...] = (
+    threads.c.id,
+    threads.c.site_id,
+    threads.c.platform_order_id,
+    threads.c.order_number,
+    threads.c.version,
+    threads.c.amended_version,
+    threads.c.state,
+    threads.c.attempts,
+    threads.c.waiting_since,
+)
+"""What settling looks at. Documents are long, and only a failure needs one."""
 
 
 class Road(Base):
@@ -54,8 +67,8 @@ class Road(Base):
             )
             if not taken.rowcount:
                 return ()
-            query = (
-                select(threads)
+            query: Select[Any] = (
+                select(*SETTLED, threads.c.unsettled, threads.c.fresh)
                 .where(threads.c.batch_id == batch_id, threads.c.lease_token == token)
                 .order_by(threads.c.id)
             )
@@ -65,26 +78,34 @@ class Road(Base):
                     & (inbox.c.platform_order_id == threads.c.platform_order_id)
                     & (inbox.c.version == threads.c.version)
                 )
-                query = query.add_columns(inbox.c.body).join(inbox, same_version)
+                query = query.add_columns(inbox.c.body).join_from(threads, inbox, same_version)
+            else:
+                query = query.add_columns(threads.c.document)
             return tuple(_claimed(row) for row in connection.execute(query))
 
     def settle(
         self, stage: Stage, *, batch_id: int, token: str, outcomes: Sequence[ThreadOutcome]
     ) -> Settled:
         """Store what became of the claimed orders; those no longer under this token are left alone."""
+        # Made before the transaction, which on SQLite keeps every other process waiting.
+        documents = _documents(outcomes)
         with self._writing() as connection:
-            return Settlement(self, connection, stage=stage, batch_id=batch_id, token=token).settle(outcomes)
+            settlement = Settlement(self, connection, stage=stage, batch_id=batch_id, token=token)
+            return settlement.settle(outcomes, documents)
 
     def write(
         self, *, batch_id: int, token: str, erp_ids: Mapping[int, int], outcomes: Sequence[ThreadOutcome]
     ) -> Settled:
         """Like `settle` for the stage `write`: the passed orders' rows and owed steps are stored in the same transaction."""
+        rows, fitting = _made(outcomes)
+        documents = _documents(fitting)
         with self._writing() as connection:
             settlement = Settlement(self, connection, stage=Stage.WRITE, batch_id=batch_id, token=token)
-            return settlement.settle(_Writer(settlement, erp_ids).write(outcomes))
+            return settlement.settle(_Writer(settlement, erp_ids).write(fitting, rows), documents)
 
 
 def _claimed(row: Row[Any]) -> Claimed:
+    given = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
     return Claimed(
         thread_id=row.id,
         site_id=row.site_id,
@@ -94,8 +115,8 @@ def _claimed(row: Row[Any]) -> Claimed:
         unsettled=row.unsettled,
         waiting_since=row.waiting_since,
         fresh=row.fresh,
-        body=row._mapping.get("body"),  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
-        document=row.document,
+        body=given.get("body"),
+        document=given.get("document"),
     )
 
 
@@ -111,19 +132,19 @@ class Settlement:
         self.batch_id = batch_id
         self._token = token
         owned = (
-            select(threads)
+            select(*SETTLED)
             .where(threads.c.batch_id == batch_id, threads.c.lease_token == token)
             .with_for_update()
         )
         self.owned: dict[int, Row[Any]] = {row.id: row for row in connection.execute(owned)}
 
-    def settle(self, outcomes: Iterable[ThreadOutcome]) -> Settled:
-        """Store the outcomes of those that are still ours."""
+    def settle(self, outcomes: Iterable[ThreadOutcome], documents: Mapping[int, str]) -> Settled:
+        """Store the outcomes of those that are still ours, with the `documents` of the orders that pass."""
         ours = [outcome for outcome in outcomes if _thread_id(outcome) in self.owned]
         passed = [outcome for outcome in ours if isinstance(outcome, Passed)]
         waiting = [outcome for outcome in ours if isinstance(outcome, Waiting)]
         failed = [outcome for outcome in ours if isinstance(outcome, Failed)]
-        self._pass(passed)
+        self._pass(passed, documents)
         batch_id = (
             split_batch(self.connection, self.owned, self.batch_id, now=self.now)
             if passed and waiting
@@ -158,12 +179,12 @@ class Settlement:
             rows,
         )
 
-    def _pass(self, passed: list[Passed]) -> None:
+    def _pass(self, passed: list[Passed], documents: Mapping[int, str]) -> None:
         rows = [
             {
                 "b_id": each.thread_id,
                 "order_number": _number(each.order),
-                "document": _document(each.order),
+                "document": documents[each.thread_id],
             }
             for each in passed
         ]
@@ -224,6 +245,10 @@ def _number(order: Order) -> str:
 
 def _document(order: Order) -> str:
     return storable(document.dump_text(order))
+
+
+def _documents(outcomes: Iterable[ThreadOutcome]) -> dict[int, str]:
+    return {each.thread_id: _document(each.order) for each in outcomes if isinstance(each, Passed)}
 
 
 def _thread_id(outcome: ThreadOutcome) -> int:
@@ -290,12 +315,13 @@ def open_error(
     """One open error row for this order and stage: an open one is renewed, else one is added."""
     key = f"{thread.id}:{stage}"
     order = failed.order
+    stored = select(threads.c.document).where(threads.c.id == thread.id)
     values = {
         "stage": str(stage),
         "kind": failed.kind,
         "reason": storable(failed.reason),
         "field": None if failed.field is None else storable(failed.field)[:255],
-        "document": _document(order) if order else thread.document,
+        "document": _document(order) if order else connection.scalar(stored),
         # What no column holds stands in the document.
         "value": order.total if order and _VALUE.holds(order.total) else None,
         "currency": order.currency if order else None,
@@ -330,6 +356,33 @@ class _Rows:
     lines: list[dict[str, Any]]
 
 
+def _made(outcomes: Sequence[ThreadOutcome]) -> tuple[dict[int, _Rows], list[ThreadOutcome]]:
+    """The rows of the orders that pass, by thread, and the outcomes; an order that does not fit its columns fails."""
+    rows: dict[int, _Rows] = {}
+    fitting: list[ThreadOutcome] = []
+    for each in outcomes:
+        if isinstance(each, Passed):
+            try:
+                rows[each.thread_id] = _rows(each.order)
+            except DoesNotFit as error:
+                fitting.append(_unwritable(each, str(error), field=error.column))
+                continue
+        fitting.append(each)
+    return rows, fitting
+
+
+def _rows(order: Order) -> _Rows:
+    # In this order, so that a part that does not fit is named as part of its address or line, not of the header's copy.
+    address, lines = address_rows(order), line_rows(order)
+    return _Rows(
+        header=order_row(order, external_number=order.number.upper()), addresses=address, lines=lines
+    )
+
+
+def _unwritable(passed: Passed, reason: str, *, field: str) -> Failed:
+    return Failed(id=passed.thread_id, reason=reason, kind="validation", field=field, order=passed.order)
+
+
 class _Writer:
     """Stores the rows of the orders that pass the stage `write`, in bulk; storing one again replaces its rows."""
 
@@ -338,58 +391,37 @@ class _Writer:
         self._connection = settlement.connection
         self._erp_ids = erp_ids
 
-    def write(self, outcomes: Sequence[ThreadOutcome]) -> list[ThreadOutcome]:
-        """The outcomes, with those that cannot be stored turned into failures."""
+    def write(self, outcomes: Sequence[ThreadOutcome], made: Mapping[int, _Rows]) -> list[ThreadOutcome]:
+        """Store the rows that were `made` of those that are still ours; the outcomes, where a number is taken a failure."""
         owned = self._settlement.owned
-        result: list[ThreadOutcome] = [each for each in outcomes if not isinstance(each, Passed)]
-        writable: dict[int, Passed] = {}
-        rows: dict[int, _Rows] = {}
-        for each in outcomes:
-            if not isinstance(each, Passed) or each.thread_id not in owned:
-                continue
-            try:
-                rows[each.thread_id] = self._rows(each.order, owned[each.thread_id])
-                writable[each.thread_id] = each
-            except DoesNotFit as error:
-                result.append(
-                    Failed(
-                        id=each.thread_id,
-                        reason=str(error),
-                        kind="validation",
-                        field=error.column,
-                        order=each.order,
-                    )
-                )
-        for thread_id, reason in self._taken(rows).items():
-            result.append(
-                Failed(
-                    id=thread_id,
-                    reason=reason,
-                    kind="validation",
-                    field="/number",
-                    order=writable.pop(thread_id).order,
-                )
-            )
+        rows = {
+            thread_id: self._placed(each, owned[thread_id])
+            for thread_id, each in made.items()
+            if thread_id in owned
+        }
+        taken = self._taken(rows)
+        for thread_id in taken:
             del rows[thread_id]
         if rows:
             self._store(rows)
-        return [*result, *writable.values()]
+        return [
+            _unwritable(each, taken[each.thread_id], field="/number")
+            if isinstance(each, Passed) and each.thread_id in taken
+            else each
+            for each in outcomes
+        ]
 
-    def _rows(self, order: Order, thread: Row[Any]) -> _Rows:
-        # In this order, so that a part that does not fit is named as part of its address or line, not of the header's copy.
-        address, lines = address_rows(order), line_rows(order)
-        header = order_row(order, external_number=order.number.upper(), now=self._settlement.now)
+    def _placed(self, rows: _Rows, thread: Row[Any]) -> _Rows:
+        now = self._settlement.now
         place = {
             "thread_id": thread.id,
             "site_id": thread.site_id,
             "erp_id": self._erp_ids[thread.site_id],
             "version": thread.version,
+            "created_at": now,
+            "updated_at": now,
         }
-        return _Rows(
-            header={**header, **place, "created_at": self._settlement.now},
-            addresses=address,
-            lines=lines,
-        )
+        return replace(rows, header={**rows.header, **place})
 
     def _taken(self, rows: Mapping[int, _Rows]) -> dict[int, str]:
         """The orders whose number another order already has, with the sentence that says so."""

@@ -1,6 +1,5 @@
 """An order as rows of `rm_order`, `rm_address` and `rm_lineitems`."""
 
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -21,8 +20,8 @@ class DoesNotFit(Exception):
         self.column = column
 
 
-def order_row(order: Order, *, external_number: str, now: datetime) -> dict[str, Any]:
-    """The header row, without the ids that place it. Raises `DoesNotFit`."""
+def order_row(order: Order, *, external_number: str) -> dict[str, Any]:
+    """The header row, without the ids that place it and the times of its writing. Raises `DoesNotFit`."""
     products = order.of_type(LineType.PRODUCT)
     row = {
         "order_number": order.number,
@@ -57,7 +56,6 @@ def order_row(order: Order, *, external_number: str, now: datetime) -> dict[str,
         "paypal": order.payment.paypal,
         "customer_note": order.customer_note,
         "imported": 0,
-        "updated_at": now,
     }
     return _fitted(orders, row)
 
@@ -111,9 +109,13 @@ def _line(line: Line) -> dict[str, Any]:
     return _fitted(lineitems, row)
 
 
+_TYPES = {table: {column.name: column.type for column in table.c} for table in (orders, addresses, lineitems)}
+
+
 def _fitted(table: Table, row: dict[str, Any]) -> dict[str, Any]:
+    types = _TYPES[table]
     for name, value in row.items():
-        column = table.c[name].type
+        column = types[name]
         if isinstance(value, Decimal) and isinstance(column, Exact) and not column.holds(value):
             raise DoesNotFit(f"The field {name} has more digits than can be stored: {value}.", column=name)
         if not isinstance(value, str):
