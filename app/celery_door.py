@@ -13,10 +13,14 @@ from app.runtime import ProcessGroup
 from app.settings import Settings
 from workers.application import make_app
 
+CONCURRENCY = 4
+"""Pool processes of a worker. They wait for shop and ERP most of the time, so there are more of them than cores."""
+
 _ASK_SECONDS = 1.0
 _START_SECONDS = 60.0
 _LOOK_SECONDS = 0.2
 _SWEEP_SECONDS = 5.0
+_CELERY = [sys.executable, "-m", "celery", "--quiet", "-A", "workers.app"]
 
 
 class Workers:
@@ -59,10 +63,20 @@ class Workers:
             yield True
 
 
-def worker_command() -> list[str]:
-    """The worker's command line."""
-    celery = [sys.executable, "-m", "celery", "-A", "workers.app", "worker"]
-    return [*celery, "--loglevel=WARNING", "--concurrency=4", "--without-gossip", "--without-mingle"]
+def worker_command(*, concurrency: int = CONCURRENCY) -> list[str]:
+    """The worker's command line, in `docker-compose.yml` and `Procfile` as well; so are the next two."""
+    options = [f"--concurrency={concurrency}", "--without-gossip", "--without-mingle"]
+    return [*_CELERY, "worker", *options]
+
+
+def beat_command() -> list[str]:
+    """Beat's command line."""
+    return [*_CELERY, "beat"]
+
+
+def flower_command(*, address: str = "127.0.0.1", port: int = 5555) -> list[str]:
+    """Flower's command line; it finds its login in the settings."""
+    return [sys.executable, "-m", "workers.flower", f"--address={address}", f"--port={port}"]
 
 
 def worker_environment(settings: Settings, *, url: str) -> dict[str, str]:

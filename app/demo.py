@@ -20,7 +20,7 @@ from urllib.request import Request, urlopen
 from rich.console import Console
 
 from app.bootstrap import Program, open_program, prepare_database, sync_items
-from app.celery_door import Workers, wait_for_run, worker_command
+from app.celery_door import Workers, beat_command, flower_command, wait_for_run, worker_command
 from app.domain.windows import BUSINESS_CENTRAL, closed_until
 from app.errors import Misconfigured
 from app.runtime import ProcessGroup, broker_for, exclusive_lock, free_port
@@ -33,7 +33,6 @@ from app.sync.overview import COUNTED, run_report
 _KITS = "parent_sku,component_sku,quantity\nKIT-PARENT-123,COMP-A,3\nKIT-PARENT-123,COMP-B,1\n"
 _COMPANY = "7dbba574-5f6f-4d2a-9a3c-2f6b0c1d9e01"
 _LATE_ITEM = {"number": "BIG-1", "displayName": "Item that arrives after the item sync"}
-_CELERY = [sys.executable, "-m", "celery", "-A", "workers.app"]
 _FLOWER_LOGIN = "demo:demo"
 _LIMITS = {
     "ORDERSYNC_HTTP_TIMEOUT": "1",
@@ -117,6 +116,7 @@ class _Demo:
             # Empty is unset: a key of the person's own must not reach the children, who would open nothing with it.
             "ORDERSYNC_SECRET_KEY": "",
             "ORDERSYNC_SECRET_KEY_FILE": "",
+            "ORDERSYNC_FLOWER_AUTH": _FLOWER_LOGIN,
             "ORDERSYNC_CLOCK_SHIFT": str(shift.total_seconds()),
             **_LIMITS,
         }
@@ -248,18 +248,12 @@ class _Demo:
         self._environment |= {"REDIS_URL": url, "DATABASE_URL": settings.database_url}
         environment = self._environment
         group.start("worker", worker_command(), environment=environment)
-        group.start(
-            "beat",
-            [*_CELERY, "beat", "--loglevel=WARNING", "-s", str(self._var / "beat-schedule")],
-            environment=environment,
-        )
+        group.start("beat", beat_command(), environment=environment)
         self._start_flower(group, preferred=5555)
 
     def _start_flower(self, group: ProcessGroup, *, preferred: int) -> None:
         self._flower_port = free_port(preferred)
-        flower = [*_CELERY, "flower", "--address=127.0.0.1", f"--port={self._flower_port}"]
-        environment = {**self._environment, "FLOWER_BASIC_AUTH": _FLOWER_LOGIN}
-        group.start("flower", [*flower, "--loglevel=WARNING"], environment=environment)
+        group.start("flower", flower_command(port=self._flower_port), environment=self._environment)
 
     def _sync(
         self, program: Program, workers: Workers, group: ProcessGroup, site_id: int

@@ -25,9 +25,12 @@ def load_key(*, given: str | None, file: Path) -> MultiFernet:
 
 
 def _from_file(file: Path) -> str:
-    if not file.exists():
-        _make(file)
-    return _settled(file)
+    try:
+        if not file.exists():
+            _make(file)
+        return _settled(file)
+    except OSError as error:
+        raise Misconfigured(f"The key file {file} can neither be read nor made ({error.strerror}).") from None
 
 
 def _make(file: Path) -> None:

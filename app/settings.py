@@ -47,6 +47,17 @@ class Settings:
         """Whether no broker is configured, so that the embedded Valkey serves."""
         return self.redis_url is None
 
+    def flower_login(self) -> str:
+        """`name:password` for whoever may look at Flower. Raises `Misconfigured` where there is none to be used."""
+        if self.flower_auth is None:
+            raise Misconfigured(
+                "Flower needs a login: set ORDERSYNC_FLOWER_AUTH to name:password, or ORDERSYNC_FLOWER_AUTH_FILE to a file with it."
+            )
+        name, _, password = self.flower_auth.partition(":")
+        if not name or not password or not self.flower_auth.isascii():
+            raise Misconfigured("ORDERSYNC_FLOWER_AUTH must be name:password, of plain ASCII characters.")
+        return self.flower_auth
+
     def check_time_limits(self) -> None:
         """HTTP timeout < soft limit < hard limit < lease, or `Misconfigured` with the numbers.
 
@@ -104,9 +115,9 @@ def load_settings(environment: Mapping[str, str] | None = None, *, dotenv: Path 
     limits = {name: _number(values, name, default) for name, default in _DEFAULT_LIMITS.items()}
     settings = Settings(
         var=var,
-        database_url=_database_url(values.get("DATABASE_URL") or f"sqlite:///{var / 'ordersync.db'}"),
-        redis_url=values.get("REDIS_URL") or None,
-        secret_key=_secret(values, "ORDERSYNC_SECRET_KEY"),
+        database_url=_database_url(_secret(values, "DATABASE_URL") or f"sqlite:///{var / 'ordersync.db'}"),
+        redis_url=_secret(values, "REDIS_URL"),
+        secret_key=values.get("ORDERSYNC_SECRET_KEY") or None,
         secret_key_file=Path(values.get("ORDERSYNC_SECRET_KEY_FILE") or var / "secret.key"),
         clock_shift=_number(values, "ORDERSYNC_CLOCK_SHIFT", 0.0),
         http_timeout=limits["ORDERSYNC_HTTP_TIMEOUT"],
@@ -124,7 +135,20 @@ def load_settings(environment: Mapping[str, str] | None = None, *, dotenv: Path 
 
 
 def _secret(values: Mapping[str, str], name: str) -> str | None:
-    return values.get(name) or None
+    """The value, else the contents of the file that `<name>_FILE` names: containers are handed secrets as files."""
+    file = values.get(f"{name}_FILE")
+    if values.get(name) or not file:
+        return values.get(name) or None
+    try:
+        text = Path(file).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        message = f"{name}_FILE names {file}, which cannot be read ({why})."
+        raise Misconfigured(message) from None
+    if not text:
+        message = f"{name}_FILE names {file}, which is empty."
+        raise Misconfigured(message)
+    return text
 
 
 def _database_url(url: str) -> str:

@@ -1,8 +1,27 @@
-"""The Celery application of this process's settings: `celery -A workers.app worker`, `... beat`, `... flower`."""
+"""The Celery application of this process's settings: `celery -A workers.app worker`, `... beat`; Flower is `workers.flower`."""
 
+import click
+from celery import Celery
+
+from app.errors import OrderSyncError
 from app.runtime import broker_url
 from app.settings import load_settings
 from workers.application import make_app
 
-_settings = load_settings()
-app = make_app(_settings, url=broker_url(_settings))
+
+def _app() -> Celery:
+    command = click.get_current_context(silent=True)
+    if command is not None and command.invoked_subcommand == "flower":
+        raise SystemExit(
+            "ordersync: `celery flower` would show its numbers to anybody and let anybody with the login send tasks; "
+            "start it with `python -m workers.flower`."
+        )
+    try:
+        settings = load_settings()
+        return make_app(settings, url=broker_url(settings))
+    except OrderSyncError as error:
+        # Celery would show a traceback where a sentence says what to do.
+        raise SystemExit(f"ordersync: {error.reason}") from None
+
+
+app = _app()

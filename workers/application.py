@@ -85,6 +85,8 @@ def _configuration(settings: Settings) -> dict[str, Any]:
             "ordersync.sync_items": {"queue": "upkeep"},
         },
         "task_queues": [Queue(name) for name in QUEUES],
+        # The schedule is kept in memory: a file of it could be found broken at a start, and two beats could not share it.
+        "beat_scheduler": "celery.beat:Scheduler",
         "beat_schedule": {
             # `expires`: ticks that pile up while no worker runs are dropped; one of them says all there is to say.
             "tick": {"task": "ordersync.tick", "schedule": 60.0, "options": {"expires": 55}},

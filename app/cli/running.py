@@ -1,15 +1,17 @@
-"""`migrate`, `demo` and `sync`: what makes something happen."""
+"""`migrate`, `up`, `demo` and `sync`: what makes something happen."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
 
-from app import demo
+from app import demo, up
 from app.bootstrap import Program, inline, pipeline, prepare_database
-from app.celery_door import Workers, wait_for_run
+from app.celery_door import CONCURRENCY, Workers, wait_for_run
 from app.cli.root import ERR, OUT, json_option, main, opened, say
+from app.logs import set_up_logging
 from app.ports.store import Run
 from app.runtime import some_broker
 from app.settings import load_settings
@@ -23,6 +25,38 @@ def migrate() -> None:
     """Bring the database to the schema of this program."""
     prepare_database(load_settings())
     say("The database is up to date.")
+
+
+@main.command("up")
+@click.option(
+    "--concurrency",
+    type=click.IntRange(min=1),
+    default=CONCURRENCY,
+    show_default=True,
+    help="Processes that the worker works with.",
+)
+@click.option(
+    "--flower/--no-flower", default=True, show_default=True, help="Tasks and workers in the browser."
+)
+@click.option("--flower-address", default="127.0.0.1", show_default=True, help="Where Flower listens.")
+@click.option(
+    "--flower-port",
+    type=click.IntRange(1, 65535),
+    default=5555,
+    show_default=True,
+    help="Where Flower listens.",
+)
+def run_up(concurrency: int, flower: bool, flower_address: str, flower_port: int) -> None:
+    """Run everything on the current settings: broker (where REDIS_URL is unset), worker, beat and Flower.
+
+    What ends is started again; Ctrl-C stops everything in order.
+    """
+    os.environ["ORDERSYNC_PROCESS"] = "up"
+    set_up_logging()
+    wishes = up.Wishes(
+        concurrency=concurrency, flower=flower, flower_address=flower_address, flower_port=flower_port
+    )
+    up.run(wishes, load_settings(), console=OUT)
 
 
 @main.command("demo")

@@ -1,4 +1,4 @@
-"""Servers and processes that this program starts by itself: the embedded broker and the demo's children.
+"""Servers and processes that this program starts by itself: the embedded broker, and the children of `up` and the demo.
 
 Everything started here ends with us, whether we stop it, leave by an exception or are killed.
 """
@@ -13,11 +13,16 @@ from app.runtime.embedded import (
 )
 from app.runtime.locks import ExclusiveLock, exclusive_lock
 from app.runtime.processes import ProcessGroup, free_port
+from app.runtime.supervisor import Ended, NotStarted, Started, Supervisor
 
 __all__ = [
     "EmbeddedBroker",
+    "Ended",
     "ExclusiveLock",
+    "NotStarted",
     "ProcessGroup",
+    "Started",
+    "Supervisor",
     "broker_for",
     "broker_url",
     "exclusive_lock",

@@ -13,7 +13,7 @@ def broker_url(settings: Settings) -> str:
     url = settings.redis_url or find_running_broker(settings.var)
     if url is None:
         raise Misconfigured(
-            "No broker: set REDIS_URL, or start the embedded one with `ordersync demo` or `ordersync sync`."
+            "No broker: set REDIS_URL, or start everything that is needed with `ordersync up`."
         )
     return url
 

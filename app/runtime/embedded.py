@@ -90,9 +90,21 @@ class EmbeddedBroker:
         return self.data_dir / "broker.log"
 
     def start(self) -> Self:
-        """Start the server and wait until it answers. To be called by the main thread."""
+        """Start the server and wait until it answers. To be called by the main thread.
+
+        Where it has ended by itself, it is started again at the same address with the messages it had; should that fail, the
+        address stays ours and `start()` may be called once more.
+        """
         if self._process is not None:
-            raise UsageError("The embedded broker is running already.")
+            if self._process.poll() is None:
+                raise UsageError("The embedded broker is running already.")
+            try:
+                self._run(find_server())
+            except BaseException:
+                self._process.kill()
+                self._process.wait()
+                raise
+            return self
         server = find_server()
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self._lock.acquire(wait=self._lock_wait)
@@ -100,15 +112,15 @@ class EmbeddedBroker:
             self._forget_former_folder()
             self._folder = _socket_folder()
             (self.data_dir / "socket-folder").write_text(str(self._folder), encoding="utf-8")
-            self._process = self._launch(server)
-            if self._guarded:
-                self._guardian = Guardian()
-                self._guardian.watch(self._process.pid)
-            self._wait_until_ready(self._process)
+            self._run(server)
         except BaseException:
             self.stop()
             raise
         return self
+
+    def poll(self) -> int | None:
+        """The server's exit code (minus the signal's number for a kill) once it has ended by itself."""
+        return None if self._process is None else self._process.poll()
 
     def stop(self, *, grace: float = 10.0) -> None:
         """Ask the server to write what it holds and end, make it end after `grace` seconds, and remove the socket's folder.
@@ -118,6 +130,8 @@ class EmbeddedBroker:
         if self._process is not None:
             if self._process.poll() is None:
                 _send(self.socket_path, b"SHUTDOWN\r\n", timeout=1.0)
+                # One that does not listen yet ends by this.
+                self._process.terminate()
             _wait_or_kill(self._process, grace=grace)
             if self._guardian is not None:
                 self._guardian.release(self._process.pid)
@@ -137,6 +151,15 @@ class EmbeddedBroker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _run(self, server: Path) -> None:
+        former, self._process = self._process, self._launch(server)
+        if self._guarded:
+            self._guardian = self._guardian or Guardian()
+            if former is not None:
+                self._guardian.release(former.pid)
+            self._guardian.watch(self._process.pid)
+        self._wait_until_ready(self._process)
 
     def _launch(self, server: Path) -> "subprocess.Popen[bytes]":
         # The server works in its data directory and is told no path to it, so that blanks and quotes in the name do no harm.

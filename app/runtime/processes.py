@@ -6,12 +6,13 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from app.errors import Misconfigured, UsageError
 from app.runtime.locks import exclusive_lock
@@ -28,7 +29,6 @@ _VANISH_SECONDS = 0.3
 @dataclass(frozen=True, slots=True)
 class _Child:
     process: "subprocess.Popen[bytes]"
-    log_path: Path
     grace: float
     again: Callable[[], int]
 
@@ -36,11 +36,11 @@ class _Child:
 class ProcessGroup:
     """Child processes by name; a context manager whose end stops them all.
 
-    Each child leads a session of its own, so the terminal's Ctrl-C reaches only us, and writes to `<log_dir>/<name>.log`. When we
-    are killed, the children and their own children end as well.
+    Each child leads a session of its own, so the terminal's Ctrl-C reaches only us, and writes to `<log_dir>/<name>.log`, or
+    where we write ourselves without a `log_dir`. When we are killed, the children and their own children end as well.
     """
 
-    def __init__(self, log_dir: Path, *, grace: float = 10.0) -> None:
+    def __init__(self, log_dir: Path | None, *, grace: float = 10.0) -> None:
         self._log_dir = log_dir
         self._grace = grace
         self._children: dict[str, _Child] = {}
@@ -70,21 +70,28 @@ class ProcessGroup:
             raise Misconfigured(f"The process {name} cannot be started: there is no program {command[0]}.")
         if self._guardian is None:
             self._guardian = Guardian()
-        self._log_dir.mkdir(parents=True, exist_ok=True)
-        log_path = self._log_dir / f"{name}.log"
-        with log_path.open("ab") as log:
+        with self._output(name) as output:
             process = start_tethered(
                 [str(Path(program).absolute()), *command[1:]],
                 # When we are killed there is nobody to wait for a kind ending; the guardian takes care of grandchildren.
                 death_signal=signal.SIGKILL,
                 cwd=(cwd or Path.cwd()),
-                output=log,
+                output=output,
                 environment={**os.environ, **(environment or {})},
             )
         again = partial(self.start, name, command, environment=environment, cwd=cwd, grace=grace)
-        self._children[name] = _Child(process, log_path, self._grace if grace is None else grace, again)
+        self._children[name] = _Child(process, self._grace if grace is None else grace, again)
         self._guardian.watch(process.pid)
         return process.pid
+
+    @contextmanager
+    def _output(self, name: str) -> Iterator[IO[bytes] | None]:
+        if self._log_dir is None:
+            yield None
+            return
+        self._log_dir.mkdir(parents=True, exist_ok=True)
+        with self.log_path(name).open("ab") as log:
+            yield log
 
     def restart(self, name: str) -> int:
         """Start a child again as it was started, ending it and what it left behind first; its new process id."""
@@ -92,13 +99,20 @@ class ProcessGroup:
         self.stop_one(name)
         return again()
 
+    @property
+    def names(self) -> list[str]:
+        """Whom `stop()` would stop."""
+        return list(self._children)
+
     def pid(self, name: str) -> int:
         """The process id of a child that was started."""
         return self._child(name).process.pid
 
     def log_path(self, name: str) -> Path:
         """The file that a child writes to."""
-        return self._child(name).log_path
+        if self._log_dir is None:
+            raise UsageError(f"The process {name} writes where we write.")
+        return self._log_dir / f"{name}.log"
 
     def poll(self) -> dict[str, int]:
         """The children that have ended by themselves, with their exit codes (minus the signal's number for a kill)."""
@@ -110,6 +124,11 @@ class ProcessGroup:
         child = self._child(name)
         _signal_group(child.process.pid, signal.SIGKILL)
         self._settle(name, child)
+
+    def kill_all(self) -> None:
+        """SIGKILL every child and everything they have started, at once."""
+        for name in list(self._children):
+            self.kill(name)
 
     def stop_one(self, name: str) -> int:
         """Ask one child to end, make it end after its grace period, end what it left behind, and return its exit code."""

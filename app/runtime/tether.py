@@ -22,15 +22,15 @@ def start_tethered(
     *,
     death_signal: signal.Signals,
     cwd: Path,
-    output: IO[bytes],
+    output: IO[bytes] | None,
     environment: Mapping[str, str] | None = None,
     user_id: int | None = None,
     pass_descriptors: Sequence[int] = (),
 ) -> "subprocess.Popen[bytes]":
     """Start `command` in a session of its own, so that the terminal's Ctrl-C reaches only us.
 
-    On Linux it gets `death_signal` when we die. The kernel's setting follows the thread that made the child, so only
-    the main thread may call this. `user_id` (root only) is the user and group it runs as.
+    What it says goes to `output`, or where ours goes. On Linux it gets `death_signal` when we die; the kernel's setting follows
+    the thread that made the child, so only the main thread may call this. `user_id` (root only) is the user and group it runs as.
     """
     if threading.current_thread() is not threading.main_thread():
         message = "Child processes are started by the main thread only: on Linux they end with the thread that started them."
@@ -49,7 +49,7 @@ def start_tethered(
         env=None if environment is None else dict(environment),
         stdin=subprocess.DEVNULL,
         stdout=output,
-        stderr=subprocess.STDOUT,
+        stderr=None if output is None else subprocess.STDOUT,
         start_new_session=True,
         pass_fds=tuple(pass_descriptors),
         user=drop_to,

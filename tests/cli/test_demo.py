@@ -62,6 +62,9 @@ class Demo:
 SOMEBODYS = {
     "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/production",
     "REDIS_URL": "redis://127.0.0.1:1/0",
+    "DATABASE_URL_FILE": "/nowhere/database_url",
+    "REDIS_URL_FILE": "/nowhere/redis_url",
+    "ORDERSYNC_FLOWER_AUTH_FILE": "/nowhere/flower_auth",
     "ORDERSYNC_SECRET_KEY": "c29tZWJvZHkncyBvd24ga2V5LCAzMiBieXRlcyBsb24=",
     "ORDERSYNC_LEASE": "1",
 }
@@ -187,7 +190,11 @@ def test_a_flower_whose_port_is_taken_gets_another_and_says_where_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = io.StringIO()
-    monkeypatch.setattr(demo_module, "_CELERY", [sys.executable, "-c", "import time; time.sleep(60)"])
+
+    def asleep(*, port: int) -> list[str]:
+        return [sys.executable, "-c", "import time; time.sleep(60)"]
+
+    monkeypatch.setattr(demo_module, "flower_command", asleep)
     with serve(shop_app(Shop(()))) as another, ProcessGroup(tmp_path / "log") as group:
         demo = demo_module._Demo(Wishes(), tmp_path, Console(file=said))
         demo._start_flower(group, preferred=0)

@@ -123,3 +123,11 @@ def test_no_credential_can_be_read_in_the_files_of_the_database(program: Program
     assert b"shop.example.test" in stored
     assert b"_readable" not in stored
     assert stat.S_IMODE(program.settings.secret_key_file.stat().st_mode) == 0o600
+
+
+def test_a_key_file_that_can_neither_be_read_nor_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    for file, why in ((tmp_path, "Is a directory"), (tmp_path / "file" / "key", "File exists")):
+        with pytest.raises(Misconfigured) as refused:
+            secrets.load_key(given=None, file=file)
+        assert refused.value.reason == f"The key file {file} can neither be read nor made ({why})."

@@ -143,3 +143,59 @@ def test_plain_database_addresses_get_the_driver_that_is_installed(
 ) -> None:
     found = load(tmp_path, DATABASE_URL=given)
     assert (found.database_url, found.embedded_database) == (used, used.startswith("sqlite"))
+
+
+SECRETS = ("DATABASE_URL", "REDIS_URL", "ORDERSYNC_FLOWER_AUTH")
+
+
+@pytest.mark.parametrize("name", SECRETS)
+@pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
+def test_what_is_secret_may_stand_in_a_file(tmp_path: Path, name: str, ending: str) -> None:
+    file = tmp_path / "secret"
+    file.write_text(f"a:b {ending}", encoding="utf-8", newline="")
+    found = load(tmp_path, **{f"{name}_FILE": str(file)})
+    assert (
+        dict(zip(SECRETS, (found.database_url, found.redis_url, found.flower_auth), strict=True))[name]
+        == "a:b "
+    )
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_value_goes_before_a_file_and_an_empty_name_of_a_file_is_none(tmp_path: Path, name: str) -> None:
+    found = load(tmp_path, **{name: "x:y", f"{name}_FILE": str(tmp_path / "none")})
+    assert "x:y" in {found.database_url, found.redis_url, found.flower_auth}
+    assert load(tmp_path, **{f"{name}_FILE": ""}) == load(tmp_path)
+
+
+@pytest.mark.parametrize("name", SECRETS)
+@pytest.mark.parametrize(
+    ("contents", "expected"),
+    [
+        (None, "which cannot be read (No such file or directory)."),
+        (b"\xff\xfe\xff", "which cannot be read (it is no text)."),
+        (b"\n", "which is empty."),
+    ],
+)
+def test_a_file_that_holds_no_secret_is_named(
+    tmp_path: Path, name: str, contents: bytes | None, expected: str
+) -> None:
+    file = tmp_path / "secret"
+    if contents is not None:
+        file.write_bytes(contents)
+    with pytest.raises(Misconfigured) as refused:
+        load(tmp_path, **{f"{name}_FILE": str(file)})
+    assert refused.value.reason == f"{name}_FILE names {file}, {expected}"
+
+
+@pytest.mark.parametrize("given", ["name", "name:", ":password", ":", "name:größe"])
+def test_a_login_of_flowers_that_could_not_be_used_is_refused_without_being_shown(
+    tmp_path: Path, given: str
+) -> None:
+    found = load(tmp_path, ORDERSYNC_FLOWER_AUTH=given)
+    with pytest.raises(Misconfigured) as refused:
+        found.flower_login()
+    assert refused.value.reason == "ORDERSYNC_FLOWER_AUTH must be name:password, of plain ASCII characters."
+
+
+def test_a_login_of_flowers_may_have_colons_and_blanks_in_its_password(tmp_path: Path) -> None:
+    assert load(tmp_path, ORDERSYNC_FLOWER_AUTH="name:a b:c").flower_login() == "name:a b:c"

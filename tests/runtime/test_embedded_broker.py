@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -138,6 +139,59 @@ def test_messages_survive_the_kill_of_the_server(tmp_path: Path) -> None:
         os.kill(broker.pid, signal.SIGKILL)
     with EmbeddedBroker(tmp_path) as broker, _client(broker) as client:
         assert client.llen("queue") == 1000
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+def test_a_killed_server_is_started_again_at_the_same_address_with_its_messages(
+    tmp_path: Path, guarded: bool
+) -> None:
+    with EmbeddedBroker(tmp_path, guarded=guarded) as broker:
+        url, pid = broker.url, broker.pid
+        with _client(broker) as client:
+            client.rpush("queue", *range(1000))
+        assert broker.poll() is None
+        with pytest.raises(UsageError, match="running already"):
+            broker.start()
+        os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + 5
+        while broker.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert broker.poll() == -signal.SIGKILL
+        # The folder stays ours meanwhile.
+        with pytest.raises(UsageError, match="Another process is using"):
+            EmbeddedBroker(tmp_path, lock_wait=0.0).start()
+        broker.start()
+        assert (broker.url, broker.poll()) == (url, None)
+        assert broker.pid != pid
+        with _client(broker) as client:
+            assert client.llen("queue") == 1000
+    assert not broker_folder(url).exists()
+
+
+def broker_folder(url: str) -> Path:
+    return Path(urlsplit(url).path).parent
+
+
+def test_a_server_that_cannot_be_started_again_keeps_its_address_until_it_can(tmp_path: Path) -> None:
+    with EmbeddedBroker(tmp_path) as broker:
+        url = broker.url
+        with _client(broker) as client:
+            client.rpush("queue", "first")
+        (log,) = (tmp_path / "appendonlydir").glob("*.incr.aof")
+        good = log.read_bytes()
+        os.kill(broker.pid, signal.SIGKILL)
+        log.write_bytes(b"this is not a log of commands\n" * 10)
+        while broker.poll() is None:
+            time.sleep(0.01)
+        for _ in range(2):
+            with pytest.raises(Misconfigured, match="cannot read its append-only file"):
+                broker.start()
+            assert broker.poll() is not None
+        log.write_bytes(good)
+        broker.start()
+        with _client(broker) as client:
+            assert (broker.url, client.lrange("queue", 0, -1)) == (url, ["first"])
 
 
 def test_an_append_only_file_that_was_cut_short_is_read_up_to_the_cut(tmp_path: Path) -> None:

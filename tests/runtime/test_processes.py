@@ -30,6 +30,13 @@ child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
 print(child.pid, flush=True)
 while True: time.sleep(1)
 """
+_SPEAKING_PARENT = """
+import sys
+from app.runtime import ProcessGroup
+with ProcessGroup(None) as group:
+    group.start("child", [sys.executable, "-c", "import sys; print('out', flush=True); print('err', file=sys.stderr)"])
+    while not group.poll(): pass
+"""
 _PARENT = """
 import sys, time
 from pathlib import Path
@@ -188,6 +195,23 @@ def test_a_celery_worker_and_its_pool_end_when_we_are_killed(tmp_path: Path, emp
     parent.stdout.close()
     for pid in [worker, *pool]:
         _wait_until_gone(pid)
+
+
+def test_without_a_folder_for_logs_children_write_where_we_write() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _SPEAKING_PARENT], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert (done.stdout, done.stderr) == ("out\n", "err\n")
+
+
+def test_all_can_be_killed_at_once(tmp_path: Path) -> None:
+    with ProcessGroup(tmp_path, grace=60) as group:
+        pids = [group.start(name, [sys.executable, "-c", _STUBBORN]) for name in ("one", "two")]
+        grandchildren = [int(_first_line(group.log_path(name))) for name in ("one", "two")]
+        group.kill_all()
+        assert group.names == []
+        for pid in pids + grandchildren:
+            _wait_until_gone(pid)
 
 
 def test_poll_tells_which_child_has_ended_and_how(tmp_path: Path) -> None:
