@@ -137,7 +137,8 @@ class OpenPeers:
         """T_LATE must be longer than the lease: else a write in doubt is sent again while its first attempt still runs."""
         if seconds <= self._settings.lease:
             raise Misconfigured(
-                f"The ERP {name} has t_late={seconds:g} s, which must be longer than ORDERSYNC_LEASE ({self._settings.lease:g} s)."
+                f"The ERP {name} has t_late={seconds:g} s, which must be longer than ORDERSYNC_LEASE ({self._settings.lease:g} s).",
+                mend=("set t_late",),
             )
 
 
@@ -169,13 +170,19 @@ def _opened(settings: Settings, engine: Engine, *, url: str | None) -> Program:
         migrate(engine)
     passes: SkuPasses = NoPasses() if url is None else RedisPasses(connect(url))
     key = secrets.load_key(given=settings.secret_key, file=settings.secret_key_file)
+    parts = parts_on(settings, engine, key=key, passes=passes)
+    return Program(settings=settings, engine=engine, parts=parts)
+
+
+def parts_on(settings: Settings, engine: Engine, *, key: MultiFernet, passes: SkuPasses) -> Parts:
+    """The parts that use-cases work with, on an open database."""
     limits = Limits(
         http_timeout=settings.http_timeout,
         soft_time_limit=settings.soft_time_limit,
         time_limit=settings.time_limit,
         lease=settings.lease,
     )
-    parts = Parts(
+    return Parts(
         store=SqlStore(engine, shift=timedelta(seconds=settings.clock_shift)),
         peers=OpenPeers(settings, key),
         passes=passes,
@@ -183,7 +190,6 @@ def _opened(settings: Settings, engine: Engine, *, url: str | None) -> Program:
         spread=lambda seconds: random.uniform(0.0, seconds),  # noqa: S311 - spreads load, guards nothing
         ticks=time.monotonic,
     )
-    return Program(settings=settings, engine=engine, parts=parts)
 
 
 def prepare_database(settings: Settings) -> None:

@@ -45,7 +45,15 @@ class Reject(OrderSyncError):
 
 
 class Misconfigured(OrderSyncError):
-    """This site or ERP cannot pass (credentials, unknown status, missing account): it pauses and someone is told."""
+    """This site or ERP cannot pass (credentials, unknown status, missing account): it pauses and someone is told.
+
+    `mend` names the options of `site set` or `erp set` that put it right, as in `url`, `credential secret` or `set statuses`;
+    it is empty where that is done elsewhere.
+    """
+
+    def __init__(self, reason: str, *, mend: tuple[str, ...] = ()) -> None:
+        super().__init__(reason)
+        self.mend = mend
 
 
 class UsageError(OrderSyncError):

@@ -5,12 +5,14 @@ no results, and a visibility timeout far above every countdown. The reasons for 
 them means measuring again (redelivery, exits and lost messages of Celery 5.7 on Redis differ with each).
 """
 
+import atexit
 import logging
 from typing import Any
 
 from celery import Celery, signals
 from kombu import Queue
 
+from app.heartbeats import Heartbeat
 from app.logs import set_up_logging
 from app.settings import Settings
 
@@ -26,7 +28,9 @@ was begun has gone on.
 
 def make_app(settings: Settings, *, url: str) -> Celery:
     """The application on these settings and this broker."""
-    made = Celery("ordersync", broker=url, backend=url, include=["tasks.road", "tasks.upkeep"])
+    made = Celery(
+        "ordersync", broker=url, backend=url, include=["tasks.road", "tasks.upkeep", "workers.about"]
+    )
     made.conf.update(_configuration(settings))
     return made
 
@@ -104,3 +108,17 @@ def _log_our_way(**_: Any) -> None:
     """Celery leaves the root logger alone; its own warnings still reach the console."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     set_up_logging()
+
+
+@signals.beat_init.connect
+def _show_that_beat_lives(sender: Any, **_: Any) -> None:
+    """Each task that beat has sent is a sign of its life: a beat that runs but sends nothing is as good as none."""
+    configuration = sender.app.conf
+    pause = configuration.beat_schedule["sweep"]["schedule"]
+    heart = Heartbeat(configuration.broker_url, process="beat", pause=pause)
+
+    def sent(**_: Any) -> None:
+        heart.beat()
+
+    signals.after_task_publish.connect(sent, weak=False)
+    atexit.register(heart.end)

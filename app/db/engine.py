@@ -15,8 +15,11 @@ from app.db.types import storable
 _LOOK_SECONDS = 0.002
 
 
-def open_engine(url: str, *, busy_seconds: float = 30.0) -> Engine:
+def open_engine(url: str, *, busy_seconds: float = 30.0, answer_seconds: int | None = None) -> Engine:
     """An engine on `url`. Not to be used across a fork.
+
+    `busy_seconds` is how long to wait for SQLite's write lock; `answer_seconds` how long for a server to take a connection and,
+    on MariaDB, for each of its answers (for ever, where None).
 
     SQLite runs in WAL mode with `BEGIN IMMEDIATE`: a transaction that reads first and writes later would otherwise find
     its snapshot stale and fail, and two claims could take the same rows.
@@ -27,11 +30,19 @@ def open_engine(url: str, *, busy_seconds: float = 30.0) -> Engine:
     if parsed.get_backend_name() != "sqlite":
         if parsed.get_backend_name() in {"mysql", "mariadb"}:
             arguments["isolation_level"] = "READ COMMITTED"
+        if answer_seconds is not None:
+            arguments["connect_args"] = _patience(parsed.get_backend_name(), answer_seconds)
         return create_engine(parsed, pool_pre_ping=True, pool_size=5, **arguments)
     engine = create_engine(parsed, connect_args={"timeout": busy_seconds}, **arguments)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", partial(_begin, busy_seconds=busy_seconds))
     return engine
+
+
+def _patience(backend: str, seconds: int) -> dict[str, int]:
+    if backend == "postgresql":
+        return {"connect_timeout": seconds}
+    return {"connect_timeout": seconds, "read_timeout": seconds, "write_timeout": seconds}
 
 
 def _as_json(value: Any) -> str:

@@ -1,12 +1,23 @@
 """Bringing a database to the schema of this program."""
 
+from enum import StrEnum
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine
+
+
+class Schema(StrEnum):
+    """How a database's schema stands to this program's. `NEWER`: a later program made it, which this one knows nothing of."""
+
+    CURRENT = "current"
+    ABSENT = "absent"
+    OLDER = "older"
+    NEWER = "newer"
 
 
 def _config() -> Config:
@@ -37,3 +48,17 @@ def is_current(engine: Engine) -> bool:
     with engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
     return current == ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def schema_of(connection: Connection) -> tuple[Schema, str, str]:
+    """How the schema stands, its revision (empty where there is none), and the revision of this program."""
+    script = ScriptDirectory.from_config(_config())
+    head = script.get_current_head() or ""
+    revision = MigrationContext.configure(connection).get_current_revision() or ""
+    if revision in {head, ""}:
+        return (Schema.CURRENT if revision else Schema.ABSENT), revision, head
+    try:
+        script.get_revision(revision)
+    except CommandError:
+        return Schema.NEWER, revision, head
+    return Schema.OLDER, revision, head

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from app.domain.order import Order
 from app.errors import OrderSyncError
+from app.ports.examination import Examination
 
 
 class ItemKind(StrEnum):
@@ -100,5 +101,12 @@ class Erp(Protocol):
         order (nothing was written); `Retry` where it certainly was not tried; `Unknown` where the outcome is not known.
         `in_time` is asked before each request that writes; once it says no, what was not begun is answered `Retry`.
         Raises nothing but `Misconfigured`, and that only before anything was sent.
+        """
+        ...
+
+    def examine(self, *, customer: str) -> Examination:
+        """Harmless reads that prove as much as can be proved: company, permissions, and what the settings name.
+
+        `customer` is the number of the default customer, empty where there is none.
         """
         ...

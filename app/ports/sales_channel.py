@@ -9,6 +9,7 @@ from typing import Protocol
 from app.domain.order import Order
 from app.domain.reading import Position
 from app.errors import OrderSyncError
+from app.ports.examination import Examination
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,4 +87,8 @@ class SalesChannel(Protocol):
 
     def probe(self) -> Probe:
         """A harmless call that proves address and credentials."""
+        ...
+
+    def examine(self) -> Examination:
+        """Harmless calls that prove as much as can be proved: reading, writing, and the settings of this site."""
         ...

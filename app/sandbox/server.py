@@ -8,7 +8,7 @@ An application can ask for a misbehaving connection by setting ``environ["sandbo
 * ``"reset"``: no answer at all, the connection is reset;
 * ``"truncated"``: the headers with the full Content-Length, half of the body, then the end.
 
-The running server itself is in ``environ["sandbox.server"]``.
+The running server itself is in ``environ["sandbox.server"]``. Its clock, as the Date header tells it, can be set off.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ class _Handler(WSGIRequestHandler):
             names.add(lowered)
             lines.append(f"{name}: {value}")
         if "date" not in names:
-            lines.append(f"Date: {self.date_time_string()}")
+            lines.append(f"Date: {self.date_time_string(time.time() + self.server.running.clock_offset)}")
         if "content-length" not in names and code not in (204, 304):
             lines.append(f"Content-Length: {len(body) if length is None else length}")
         lines.append(f"Connection: {'close' if self.close_connection else 'keep-alive'}")
@@ -203,6 +203,8 @@ class RunningServer:
 
     def __init__(self, server: _Server, scheme: str, latency_ms: float) -> None:
         self.latency_ms: float = latency_ms
+        self.clock_offset: float = 0.0
+        """Seconds by which the Date header is ahead."""
         self.host: str = str(server.host)
         self.port: int = server.port
         self.url: str = f"{scheme}://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"

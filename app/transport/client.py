@@ -158,7 +158,8 @@ class HttpClient:
         if 300 <= answer.status < 400:  # noqa: PLR2004 - the 3xx family
             target = answer.headers.get("Location", "elsewhere").partition("?")[0]
             raise Misconfigured(
-                f"{self._account}: the service redirects to {target}; set the address to the one it redirects to."
+                f"{self._account}: the service redirects to {target}; set the address to the one it redirects to.",
+                mend=("url",),
             )
         return answer
 

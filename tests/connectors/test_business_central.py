@@ -521,7 +521,7 @@ def test_what_a_failed_write_means(
     harness: SandboxHarness, status: int, code: str, message: str, expected: type[Exception] | str
 ) -> None:
     error = {"error": {"code": code, "message": f"{message}  CorrelationId:  0f3c-1."}}
-    answers = [
+    answers: list[dict[str, Any]] = [
         {"id": "1", "status": status, "body": error},
         {"id": "2", "status": 200, "body": {"value": []}},
     ]
@@ -933,6 +933,50 @@ def test_the_demo_items_are_found_as_the_shop_names_them(harness: SandboxHarness
         "A/B C.D_#1": (False, ItemKind.INVENTORY),
         "SALESBLK-1": (False, ItemKind.INVENTORY),
     }
+
+
+def test_an_examination_reads_no_order_that_is_there(harness: SandboxHarness, customer: str) -> None:
+    harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True)
+    harness.wire.requests.clear()
+    harness.open(company=COMPANY_ID.upper()).examine(customer=customer.lower())
+    companies, batch = harness.wire.requests
+    assert (companies.method, companies.path) == ("GET", "/api/v2.0/companies")
+    assert {each["method"] for each in batch.operations} == {"GET"}
+    asked = [each["url"].partition("/")[2] for each in batch.operations]
+    assert [each.partition("?")[0] for each in asked] == [
+        "customers", "items", "salesOrders", "salesInvoices", "accounts",
+    ]  # fmt: skip
+    assert all("ORDERSYNC-DOCTOR" in each for each in asked[1:4])
+
+
+def test_an_examination_without_batches_finds_the_same(harness: SandboxHarness, customer: str) -> None:
+    assert harness.open(batch="off").examine(customer=customer) == replace(
+        harness.erp.examine(customer=customer),
+        answered_at=harness.open(batch="off").examine(customer=customer).answered_at,
+    )
+
+
+@pytest.mark.parametrize("body", [b"[]", b'{"value": {}}', b"<html>"])
+def test_companies_that_cannot_be_read_are_asked_for_again(harness: SandboxHarness, body: bytes) -> None:
+    harness.wire.intercept = lambda request: (200, body) if request.path.endswith("companies") else None
+    with pytest.raises(Retry, match="companies"):
+        harness.erp.examine(customer="")
+
+
+def test_a_permission_that_is_missing_is_found_by_an_examination(harness: SandboxHarness) -> None:
+    refusal = {"error": {"code": "Authorization_RequestDenied", "message": "No permission on Sales Header."}}
+    answers: list[dict[str, Any]] = [
+        {
+            "id": str(number),
+            "status": 403 if number == 3 else 200,
+            "body": refusal if number == 3 else {"value": []},
+        }
+        for number in range(1, 6)
+    ]
+    body = json.dumps({"responses": answers}).encode()
+    harness.wire.intercept = lambda request: (200, body) if request.path.endswith("$batch") else None
+    with pytest.raises(Misconfigured, match="No permission on Sales Header"):
+        harness.erp.examine(customer="")
 
 
 def test_the_connector_presents_itself() -> None:

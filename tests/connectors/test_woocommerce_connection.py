@@ -109,7 +109,7 @@ def test_a_missing_credential_is_named(missing: str) -> None:
 
 
 def test_over_tls_the_key_goes_as_basic_auth_and_nothing_is_signed() -> None:
-    session = WooCommerce(account("https://shop.example/sub/"))._http._session
+    session = WooCommerce(account("https://shop.example/sub/"))._calls._http._session
     scheme, _, token = str(session.headers["Authorization"]).partition(" ")
     assert (scheme, base64.b64decode(token).decode()) == ("Basic", f"ck_1:{SECRET}")
     assert session.auth is None
@@ -120,7 +120,7 @@ def test_over_tls_the_key_goes_as_basic_auth_and_nothing_is_signed() -> None:
     ["https://shop.example/sub", "https://shop.example/sub/", "https://shop.example/sub/wp-json/wc/v3/"],
 )
 def test_the_address_may_be_typed_with_or_without_its_end(typed: str) -> None:
-    assert WooCommerce(account(typed))._http.base_url == "https://shop.example/sub/wp-json/wc/v3"
+    assert WooCommerce(account(typed))._calls._http.base_url == "https://shop.example/sub/wp-json/wc/v3"
 
 
 class Recorder:

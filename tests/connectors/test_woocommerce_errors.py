@@ -11,6 +11,7 @@ import pytest
 
 from app.connectors.woocommerce import CONNECTOR
 from app.connectors.woocommerce.client import WooCommerce
+from app.connectors.woocommerce.examination import examine
 from app.domain.reading import Position
 from app.errors import Misconfigured, OrderSyncError, Reject, Retry, Unknown
 from app.ports.connector import Account
@@ -429,3 +430,39 @@ def test_no_reason_shows_what_an_answer_held(script: Script, shop: WooCommerce) 
     with pytest.raises(Retry) as failure:
         shop.probe()
     assert "Doe" not in failure.value.reason
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (json_answer("[]"), None),
+        (json_answer("<b>Warning</b>[]"), Retry),
+        ((502, [("Content-Type", "text/html")], b""), Retry),
+        ((429, [("Content-Type", "text/html")], b""), Retry),
+        (
+            json_answer('{"code":"woocommerce_rest_cannot_batch","message":"Sorry."}', status=403),
+            Misconfigured,
+        ),
+    ],
+)
+def test_what_a_batch_of_nothing_is_answered_with_tells_whether_we_may_write(
+    script: Script, shop: WooCommerce, answer: Answer, error: type[OrderSyncError] | None
+) -> None:
+    script.lines = [("POST", answer), ("", json_answer("[]", X_WP_Total="7"))]
+    if error is None:
+        assert shop.examine().found == "Reading and writing work; the shop has 7 orders."
+    else:
+        with pytest.raises(error):
+            shop.examine()
+    assert [request.partition("?")[0] for request in script.requests] == [
+        "GET /wp-json/wc/v3/orders", "GET /wp-json/wc/v3/orders", "POST /wp-json/wc/v3/orders/batch",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("is_near", "reasons"), [(True, 0), (False, 1)])
+def test_an_address_without_encryption_is_a_trouble_unless_the_shop_is_on_this_machine(
+    script: Script, shop: WooCommerce, is_near: bool, reasons: int
+) -> None:
+    script.always(json_answer("[]", X_WP_Total="0"))
+    examined = examine(shop._calls, settings=shop._settings, is_near=is_near)
+    assert [(each.mend, each.stops) for each in examined.troubles] == [(("url",), False)] * reasons

@@ -441,3 +441,36 @@ class ErpContract:
         with pytest.raises(Misconfigured):
             harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True)
         assert harness.documents("BGM-1") == []
+
+    def test_an_examination_finds_no_trouble_where_there_is_none_and_changes_nothing(
+        self, harness: Harness, customer: str
+    ) -> None:
+        harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True)
+        before = harness.erp.find_documents(["BGM-1"])
+        examined = harness.erp.examine(customer=customer)
+        assert (examined.troubles, examined.found[-1]) == ((), ".")
+        assert examined.answered_at is not None
+        assert examined.answered_at.utcoffset() == timedelta(0)
+        assert harness.erp.examine(customer="").troubles == ()
+        assert harness.erp.find_documents(["BGM-1"]) == before
+
+    def test_an_examination_names_a_default_customer_that_is_missing_or_blocked(
+        self, harness: Harness
+    ) -> None:
+        blocked = harness.add_customer(email="ada@example.test", blocked="All")
+        for number in ("NOBODY", blocked):
+            (trouble,) = harness.erp.examine(customer=number).troubles
+            assert (trouble.mend, trouble.stops) == (("set default_customer",), True)
+            assert number in trouble.reason
+
+    @pytest.mark.parametrize("trouble", [Trouble.LOST_REPLY, Trouble.LOST_REQUEST, Trouble.BUSY])
+    def test_an_examination_that_fails_is_a_retry_and_one_that_is_locked_out_misconfigured(
+        self, harness: Harness, trouble: Trouble
+    ) -> None:
+        harness.fail_next_read(trouble)
+        with pytest.raises(Retry):
+            harness.erp.examine(customer="")
+        assert harness.erp.examine(customer="").troubles == ()
+        harness.lock_out()
+        with pytest.raises(Misconfigured):
+            harness.erp.examine(customer="")

@@ -380,6 +380,36 @@ class SalesChannelContract:
         platform.add_order()
         assert channel.probe().orders == before + 2
 
+    def test_an_examination_finds_no_trouble_where_there_is_none_and_changes_nothing(
+        self, channel: SalesChannel, platform: Platform
+    ) -> None:
+        order_id = platform.add_order()
+        before = one(channel, order_id)
+        platform.advance(60)
+        examined = channel.examine()
+        assert (examined.troubles, examined.found[-1]) == ((), ".")
+        assert examined.answered_at is not None
+        assert examined.answered_at.utcoffset() == timedelta(0)
+        assert one(channel, order_id) == before
+
+    @pytest.mark.parametrize("failure", ["unavailable", "garbage", "lost"])
+    @pytest.mark.parametrize("writing", [False, True])
+    def test_an_examination_that_fails_may_be_made_again(
+        self, channel: SalesChannel, platform: Platform, failure: str, writing: bool
+    ) -> None:
+        platform.fail_next(failure, writing=writing)
+        with pytest.raises(Retry):
+            channel.examine()
+        assert channel.examine().troubles == ()
+
+    @pytest.mark.parametrize("writing", [False, True])
+    def test_an_examination_with_refused_credentials_is_misconfigured(
+        self, channel: SalesChannel, platform: Platform, writing: bool
+    ) -> None:
+        platform.fail_next("unauthorized", writing=writing)
+        with pytest.raises(Misconfigured):
+            channel.examine()
+
     @pytest.mark.parametrize("failure", ["unavailable", "garbage", "lost"])
     def test_a_read_that_fails_may_be_made_again(
         self, channel: SalesChannel, platform: Platform, failure: str

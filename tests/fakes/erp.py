@@ -8,6 +8,8 @@ from decimal import Decimal
 from app.domain.order import LineType, Order, sku_key
 from app.errors import Misconfigured, OrderSyncError, Reject, Retry, Unknown
 from app.ports.erp import Draft, ErpCustomer, ErpDocument, ErpItem, ItemKind
+from app.ports.examination import Examination
+from app.ports.examination import Trouble as Fault
 from tests.contracts.erp import Trouble
 
 _TOGETHER = 5
@@ -107,6 +109,13 @@ class FakeErp:
                     break
             results |= {each.external_number: self._write(each) for each in group}
         return results | {each.external_number: Retry("It was not tried.") for each in waiting}
+
+    def examine(self, *, customer: str) -> Examination:
+        self._reading("examine")
+        found = [each for each in self.customers if each.number == customer]
+        fault = Fault(f"The default customer {customer} is missing or blocked.", ("set default_customer",))
+        is_right = not customer or any(not each.blocked for each in found)
+        return Examination("The fake answers.", self._clock(), () if is_right else (fault,))
 
     def _write(self, draft: Draft) -> ErpDocument | OrderSyncError:
         number = draft.external_number.upper()

@@ -13,6 +13,7 @@ from app.domain.money import amount, smallest_unit
 from app.domain.order import Address, Line, LineType, Order, Payment, numbered
 from app.domain.reading import Position
 from app.errors import Misconfigured, OrderSyncError, Reject, Retry, Unknown
+from app.ports.examination import Examination
 from app.ports.sales_channel import Gone, Page, Probe, Seen
 
 START = datetime(2026, 3, 17, 12, 0, 0, tzinfo=UTC)
@@ -176,6 +177,11 @@ class FakeSalesChannel:
         """See the port."""
         self._meet()
         return Probe(orders=len(self.orders), answered_at=self.now)
+
+    def examine(self) -> Examination:
+        """See the port."""
+        self._meet()
+        return Examination(f"The fake has {len(self.orders)} orders.", self.now)
 
     def _meet(self, *, writing: bool = False) -> bool:
         """Meet the next failure; whether the answer to a write is to be lost."""

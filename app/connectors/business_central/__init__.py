@@ -23,7 +23,8 @@ def open_erp(account: Account, *, clock: Callable[[], float] = time.monotonic) -
     """The ERP of one account; nothing is sent yet. Raises `Misconfigured` where something needed is missing."""
     if not account.company:
         raise Misconfigured(
-            f"{account.name}: --company is missing; it is the company's id, a GUID from GET /companies."
+            f"{account.name}: --company is missing; it is the company's id, a GUID from GET /companies.",
+            mend=("company",),
         )
     settings = typed(account.settings)
     http = HttpClient(
@@ -59,7 +60,8 @@ def _authorization(account: Account, *, scope: str, clock: Callable[[], float]) 
     if all(given.get(name) for name in _USER):
         return Basic(username=given["username"], password=given["password"])
     raise Misconfigured(
-        f"{account.name}: give the credentials {', '.join(_CLIENT)}, or on premises {' and '.join(_USER)}."
+        f"{account.name}: give the credentials {', '.join(_CLIENT)}, or on premises {' and '.join(_USER)}.",
+        mend=tuple(f"credential {name}" for name in _CLIENT),
     )
 
 

@@ -4,6 +4,7 @@ import base64
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from app.errors import Misconfigured, OrderSyncError, Retry
@@ -12,17 +13,28 @@ from app.transport import Answer, HttpClient, NoAnswer, parse_json
 UNAUTHORIZED = 401
 TOO_LATE = "There was no time left to write this; it was not tried."
 _LONGEST_WORD = 100
+_MEND = {
+    "invalid_client": ("credential client_secret",),
+    "unauthorized_client": ("credential client_id",),
+    "invalid_request": ("credential token_url",),
+    "invalid_scope": ("set scope",),
+}
+"""What is wrong with a client that the sign-in service refuses, by its own word for it."""
 _RENEW_EARLY = 120.0
 """Seconds before its end at which a token is renewed: more than one call may last."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The service answered. `body` is the JSON it sent, None where there was none that can be read."""
+    """The service answered. `body` is the JSON it sent, None where there was none that can be read.
+
+    `answered_at` is the Date header, UTC, None where there is none (as for a request inside a `$batch`).
+    """
 
     status: int
     body: Any
     retry_after: float | None = None
+    answered_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +165,7 @@ class Service:
             return NotSent(error)
         except NoAnswer as error:
             return Lost(str(error))
-        return Answered(answer.status, _json(answer), answer.retry_after)
+        return Answered(answer.status, _json(answer), answer.retry_after, answer.answered_at)
 
     def _attempt(
         self,
@@ -182,6 +194,9 @@ def _sign_in_failure(answer: Answer, body: Any) -> OrderSyncError:
     if answer.status in {400, 401, 403, 404}:
         word = str(body.get("error", ""))[:_LONGEST_WORD] if isinstance(body, dict) else ""
         return Misconfigured(
-            f"The sign-in service refuses the client ({answer.status} {word}); check token_url, client_id, client_secret and scope."
+            f"The sign-in service refuses the client ({answer.status} {word}); check token_url, client_id, client_secret and scope.",
+            mend=_MEND.get(
+                word, ("credential token_url", "credential client_id", "credential client_secret")
+            ),
         )
     return Retry(f"The sign-in service answered {answer.status}.", after=answer.retry_after)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from app.connectors.business_central import fitting, mapping, schema
 from app.connectors.business_central.client import Answered
 from app.connectors.business_central.documents import Writer
+from app.connectors.business_central.examination import examine
 from app.connectors.business_central.failures import write_failure
 from app.connectors.business_central.operations import Operation, Operations
 from app.connectors.business_central.reading import Question, Reader, encoded
@@ -13,6 +14,7 @@ from app.connectors.business_central.settings import Settings
 from app.domain.order import Order, sku_key
 from app.errors import OrderSyncError, Retry, Unknown
 from app.ports.erp import Draft, ErpCustomer, ErpDocument, ErpItem
+from app.ports.examination import Examination
 
 PAGE_SIZE = 500
 _CREATED = 201
@@ -97,6 +99,10 @@ class BusinessCentral:
     ) -> Mapping[str, ErpDocument | OrderSyncError]:
         """Each draft as one sales order, in groups of one call, read back in the same call; see the port."""
         return self._writer.write(drafts, in_time=in_time)
+
+    def examine(self, *, customer: str) -> Examination:
+        """Reads only: Business Central has no way to prove a write without making one."""
+        return examine(self._operations, self._reader, settings=self._settings, customer=customer)
 
 
 def _distinct(values: Iterable[str]) -> tuple[str, ...]:

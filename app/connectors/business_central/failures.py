@@ -87,10 +87,11 @@ def _access_failure(answered: Answered, *, company: str) -> OrderSyncError | Non
     found = problem(answered)
     if answered.status == 404 and _is_company(found):  # noqa: PLR2004
         return Misconfigured(
-            f"Business Central knows no company {company} at this address; check --url and --company. {found.text}"
+            f"Business Central knows no company {company} at this address; check --url and --company. {found.text}",
+            mend=("url", "company"),
         )
     if "CompanyNotFound" in found.code:
-        return Misconfigured(f"Business Central knows no company {company}. {found.text}")
+        return Misconfigured(f"Business Central knows no company {company}. {found.text}", mend=("company",))
     if answered.status in _OURS:
         # An environment that is being updated refuses the sign-in (contract section 5, "Windows").
         if "under maintenance" in found.message.lower():

@@ -67,6 +67,10 @@ class Operations:
             sent["Data-Access-Intent"] = "ReadOnly"
         return self._service.send(operation.method, path, json=operation.body, headers=sent, in_time=in_time)
 
+    def companies(self) -> Outcome:
+        """The companies of this service."""
+        return self._service.send("GET", "/companies", headers={"Accept": "application/json"})
+
     def follow(self, link: str, *, replica: bool, headers: Mapping[str, str] | None = None) -> Outcome:
         """The next page, by the link exactly as it was given."""
         intent = {"Data-Access-Intent": "ReadOnly"} if replica else {}

@@ -34,6 +34,14 @@ class CustomerRow(_Row):
     blocked = fields.String(required=True)
 
 
+class AccountRow(_Row):
+    """A row of `accounts`."""
+
+    number = fields.String(required=True)
+    blocked = fields.Boolean(required=True, truthy={True}, falsy={False})
+    directPosting = fields.Boolean(required=True, truthy={True}, falsy={False})  # noqa: N815
+
+
 class DocumentRow(_Row):
     """A row of `salesOrders` or `salesInvoices`; only the latter name the order they came from."""
 
@@ -48,6 +56,7 @@ class DocumentRow(_Row):
 
 ITEM_FIELDS = tuple(ItemRow().fields)
 CUSTOMER_FIELDS = tuple(CustomerRow().fields)
+ACCOUNT_FIELDS = tuple(AccountRow().fields)
 INVOICE_FIELDS = tuple(DocumentRow().fields)
 ORDER_FIELDS = tuple(name for name in INVOICE_FIELDS if name != "orderNumber")
 
@@ -60,6 +69,11 @@ def load(schema: Schema, row: Any) -> dict[str, Any]:
         faults = ", ".join(sorted(error.messages_dict))
         raise Retry(f"Business Central sent a row that cannot be read ({faults}).") from None
     return loaded
+
+
+def load_account(row: Any) -> dict[str, Any]:
+    """A row of `accounts`, checked. Raises `Retry`."""
+    return load(AccountRow(), row)
 
 
 def plain(member: str) -> str:

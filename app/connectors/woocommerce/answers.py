@@ -58,15 +58,30 @@ def what_came(answer: Answer) -> str:
     return f"{answer.status}{phrase} ({detail})"
 
 
-def read_failure(answer: Answer, *, encrypted: bool, statuses: str = "") -> OrderSyncError:
+def read_failure(
+    answer: Answer, *, encrypted: bool, statuses: str = "", setting: str = "statuses"
+) -> OrderSyncError:
     """What a read that was not answered with 200 comes to. Nothing was changed, so it may be made again.
 
-    `statuses` are those that were asked for, with commas between.
+    `statuses` are those that were asked for, with commas between, and `setting` is where they come from.
     """
-    final = _unknown_status(problem_of(answer), statuses) or _misconfigured(answer, encrypted=encrypted)
+    final = _unknown_status(problem_of(answer), statuses, setting) or _misconfigured(
+        answer, encrypted=encrypted
+    )
     if final is not None:
         return final
     return Retry(f"The shop answered {what_came(answer)}.", after=answer.retry_after)
+
+
+def without_rest_api(answer: Answer) -> OrderSyncError | None:
+    """What it means that a page of the shop's own says 404: nothing listens under /wp-json/, not even to say so in JSON."""
+    if answer.status != HTTPStatus.NOT_FOUND or problem_of(answer).code:
+        return None
+    return Misconfigured(
+        "This address answers, but there is nothing under its /wp-json/. Check the address, and in WordPress that"
+        " Settings > Permalinks is not Plain.",
+        mend=("url",),
+    )
 
 
 def write_failure(answer: Answer, *, encrypted: bool) -> OrderSyncError:
@@ -94,7 +109,7 @@ def refusal(order_id: str, given: Any) -> OrderSyncError | None:
     )
 
 
-def _unknown_status(problem: Problem, statuses: str) -> OrderSyncError | None:
+def _unknown_status(problem: Problem, statuses: str, setting: str) -> OrderSyncError | None:
     detail = dict(problem.parameters).get("status")
     if problem.code != "rest_invalid_param" or detail is None:
         return None
@@ -102,7 +117,7 @@ def _unknown_status(problem: Problem, statuses: str) -> OrderSyncError | None:
     place = re.match(r"status\[(\d{1,2})\]", detail)
     asked = statuses.split(",")
     named = asked[int(place[1])] if place and int(place[1]) < len(asked) else statuses
-    return Misconfigured(f"The shop has no order status {named!r} ({detail})")
+    return Misconfigured(f"The shop has no order status {named!r} ({detail})", mend=(f"set {setting}",))
 
 
 def _misconfigured(answer: Answer, *, encrypted: bool) -> OrderSyncError | None:
@@ -115,7 +130,8 @@ def _misconfigured(answer: Answer, *, encrypted: bool) -> OrderSyncError | None:
         )
     if answer.status == HTTPStatus.NOT_FOUND and problem.code == "rest_no_route":
         return Misconfigured(
-            "This address answers, but has no WooCommerce REST API v3; check the address and that WooCommerce is active."
+            "This address answers, but has no WooCommerce REST API v3; check the address and that WooCommerce is active.",
+            mend=("url",),
         )
     if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return Misconfigured(
@@ -135,7 +151,8 @@ def _unauthorized(problem: Problem, *, encrypted: bool) -> OrderSyncError:
         )
     if "secret" in said or "signature" in said:
         return Misconfigured(
-            f"The consumer secret is wrong ({problem.message}); set the credential secret anew."
+            f"The consumer secret is wrong ({problem.message}); set the credential secret anew.",
+            mend=("credential secret",),
         )
     if "write permission" in said:
         return Misconfigured(
@@ -152,5 +169,6 @@ def _unauthorized(problem: Problem, *, encrypted: bool) -> OrderSyncError:
     )
     return Misconfigured(
         f"The shop does not know the API key ({problem.message or 'no reason given'})"
-        f" Check the credential key under {_KEY_PAGE}; {way}."
+        f" Check the credential key under {_KEY_PAGE}; {way}.",
+        mend=("credential key", "credential secret"),
     )

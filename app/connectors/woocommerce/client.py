@@ -1,30 +1,27 @@
 """A WooCommerce shop as a sales channel: the calls, and what each answer comes to."""
 
-import base64
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, timedelta
 from http import HTTPStatus
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from typing import Any
 
-from requests_oauthlib import OAuth1
-
-from app.connectors.woocommerce.answers import INVALID_ID, problem_of, read_failure, refusal, write_failure
+from app.connectors.woocommerce.answers import INVALID_ID, problem_of, read_failure, refusal
 from app.connectors.woocommerce.bodies import identifier, listed, single, updated
+from app.connectors.woocommerce.calls import ANY_ORDER, Calls, counted, readable
+from app.connectors.woocommerce.examination import examine
 from app.connectors.woocommerce.mapping import normalize
 from app.connectors.woocommerce.settings import Settings
 from app.connectors.woocommerce.sighting import seen
 from app.domain.order import Order
 from app.domain.reading import Position
-from app.errors import Misconfigured, OrderSyncError, Reject, Retry, Unknown
+from app.errors import OrderSyncError, Reject, Retry, Unknown
 from app.ports.connector import Account
+from app.ports.examination import Examination
 from app.ports.sales_channel import Gone, Page, Probe, Seen
-from app.transport import Answer, HttpClient, NoAnswer
+from app.transport import Answer
+from app.transport.addresses import is_loopback
 
-Found = TypeVar("Found")
-
-_API = "/wp-json/wc/v3"
 _MOST = 100
 _ONE_SECOND = timedelta(seconds=1)
 
@@ -36,20 +33,8 @@ class WooCommerce:
         self._settings = Settings.stored(account.settings)
         self._clock = clock
         self._timeout = account.http_timeout
-        key, secret = _credentials(account)
-        self._encrypted = urlsplit(account.url).scheme.lower() == "https"
-        # Over plain http WooCommerce does not look at Basic at all. OAuth1 signs each request when it is sent, with its whole
-        # URL and a nonce of its own: a used nonce is refused.
-        signature = OAuth1(key, client_secret=secret, signature_method="HMAC-SHA256")
-        basic = base64.b64encode(f"{key}:{secret}".encode()).decode()
-        self._http = HttpClient(
-            account=account.name,
-            base_url=account.url.rstrip("/").removesuffix(_API) + _API,
-            timeout=account.http_timeout,
-            allow_private=account.allow_private,
-            auth=None if self._encrypted else signature,
-            headers={"Authorization": f"Basic {basic}"} if self._encrypted else None,
-        )
+        self._is_near = is_loopback(account.url)
+        self._calls = Calls(account, decimals=self._settings.decimals)
         self._ack_status_is_known = not self._settings.ack_status
 
     def changed(self, position: Position, *, page_size: int) -> Page:
@@ -65,7 +50,7 @@ class WooCommerce:
             # Exclusive, in whole seconds, and right in every timezone only in this form (README, "Dates").
             after = position.since.astimezone(UTC).replace(microsecond=0, tzinfo=None) - _ONE_SECOND
             parameters |= {"modified_after": after.isoformat(), "dates_are_gmt": "true"}
-        answer = self._get("/orders", parameters)
+        answer = self._calls.get("/orders", parameters)
         rows = self._rows(answer)
         more = 'rel="next"' in answer.headers.get("Link", "") or len(rows) >= page_size
         return Page(rows=tuple(rows), more=more, answered_at=answer.answered_at)
@@ -95,7 +80,7 @@ class WooCommerce:
         self._check_ack_status()
         body = {"update": [self._update(each) for each in _numeric(wanted)]}
         try:
-            items = updated(self._post("/orders/batch", body))
+            items = updated(self._calls.post("/orders/batch", body))
         except ValueError as error:
             raise Unknown(str(error)) from None
         outcomes = {each: self._outcome(each, items) for each in wanted}
@@ -109,38 +94,15 @@ class WooCommerce:
 
     def probe(self) -> Probe:
         """One order's id is asked for, whatever its status; the shop's own count comes along."""
-        answer = self._get("/orders", {"per_page": "1", "status": "any", "_fields": "id"})
-        _readable(listed, answer)
-        total = answer.headers.get("X-WP-Total", "")
-        if not (total.isascii() and total.isdigit()):
-            raise Retry("The shop's answer does not tell how many orders there are (no X-WP-Total).")
-        return Probe(orders=int(total), answered_at=answer.answered_at)
+        return counted(self._calls.get("/orders", ANY_ORDER))
 
-    def _get(self, path: str, parameters: Mapping[str, str]) -> Answer:
-        answer = self._answer(path, parameters)
-        if answer.status != HTTPStatus.OK:
-            raise read_failure(answer, encrypted=self._encrypted, statuses=parameters.get("status", ""))
-        return answer
-
-    def _answer(self, path: str, parameters: Mapping[str, str], *, timeout: float | None = None) -> Answer:
-        params = {**parameters, "dp": str(self._settings.decimals)}
-        try:
-            return self._http.request("GET", path, params=params, timeout=timeout)
-        except NoAnswer as error:
-            raise Retry(f"The shop gave no whole answer ({error}).") from None
-
-    def _post(self, path: str, body: dict[str, Any]) -> Answer:
-        try:
-            answer = self._http.request("POST", path, json=body)
-        except NoAnswer as error:
-            raise Unknown(f"The shop gave no whole answer to a write ({error}).") from None
-        if answer.status != HTTPStatus.OK:
-            raise write_failure(answer, encrypted=self._encrypted)
-        return answer
+    def examine(self) -> Examination:
+        """What can be proved without changing anything, that the key may write among it."""
+        return examine(self._calls, settings=self._settings, is_near=self._is_near)
 
     def _rows(self, answer: Answer) -> list[Seen]:
         rows = []
-        for body, given in _readable(listed, answer):
+        for body, given in readable(listed, answer):
             found = identifier(given)
             if found is None:
                 raise Retry("The shop's list holds something that is no order with an id.")
@@ -156,7 +118,7 @@ class WooCommerce:
             "orderby": "id",
             "order": "asc",
         }
-        rows = self._rows(self._get("/orders", parameters))
+        rows = self._rows(self._calls.get("/orders", parameters))
         return {row.platform_order_id: row for row in rows if row.platform_order_id in order_ids}
 
     def _one_by_one(self, order_ids: Sequence[str]) -> dict[str, Seen | Gone]:
@@ -180,12 +142,12 @@ class WooCommerce:
             raise Retry("The shop says that it has no orders at all; its order table may be unreadable.")
 
     def _one(self, order_id: str, *, timeout: float) -> Seen | Gone:
-        answer = self._answer(f"/orders/{order_id}", {}, timeout=timeout)
+        answer = self._calls.answer(f"/orders/{order_id}", {}, timeout=timeout)
         if answer.status == HTTPStatus.NOT_FOUND and problem_of(answer).code == INVALID_ID:
             return Gone()
         if answer.status != HTTPStatus.OK:
-            raise read_failure(answer, encrypted=self._encrypted)
-        given = _readable(single, answer)
+            raise read_failure(answer, encrypted=self._calls.encrypted)
+        given = readable(single, answer)
         if identifier(given) != order_id:
             raise Retry(f"The shop answered something else where order {order_id} was asked for.")
         return self._seen(order_id, answer.text, given)
@@ -194,9 +156,9 @@ class WooCommerce:
         return seen(platform_order_id=order_id, body=body, given=given, settings=self._settings)
 
     def _check_ack_status(self) -> None:
-        # A batch takes any word for a status and sets `pending` instead; a list refuses what is not registered.
+        # A batch takes any word for a status and sets `pending` instead.
         if not self._ack_status_is_known:
-            self._get("/orders", {"per_page": "1", "status": self._settings.ack_status, "_fields": "id"})
+            self._calls.check_status(self._settings.ack_status, setting="ack_status")
             self._ack_status_is_known = True
 
     def _update(self, order_id: str) -> dict[str, Any]:
@@ -241,20 +203,6 @@ class WooCommerce:
         }
 
 
-def _credentials(account: Account) -> tuple[str, str]:
-    key, secret = (account.credentials.get(name, "").strip() for name in ("key", "secret"))
-    if not key or not secret:
-        raise Misconfigured("The shop needs the credentials key (ck_...) and secret (cs_...).")
-    return key, secret
-
-
 def _numeric(order_ids: Sequence[str]) -> list[str]:
     """Those that can be ids of theirs: nothing else is put into a URL."""
     return [each for each in order_ids if each.isascii() and each.isdigit()]
-
-
-def _readable(read: Callable[[Answer], Found], answer: Answer) -> Found:
-    try:
-        return read(answer)
-    except ValueError as error:
-        raise Retry(str(error)) from None

@@ -14,13 +14,21 @@ from sqlalchemy.exc import OperationalError
 from app.db.types import storable
 
 _CLOCK_SQL = {
-    "sqlite": "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')",
-    "postgresql": "SELECT clock_timestamp() AT TIME ZONE 'UTC'",
-    "mysql": "SELECT UTC_TIMESTAMP(6)",
-    "mariadb": "SELECT UTC_TIMESTAMP(6)",
+    "sqlite": text("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')"),
+    "postgresql": text("SELECT clock_timestamp() AT TIME ZONE 'UTC'"),
+    "mysql": text("SELECT UTC_TIMESTAMP(6)"),
+    "mariadb": text("SELECT UTC_TIMESTAMP(6)"),
 }
 
 REASON_LENGTH = 1000
+
+
+def clock_of(connection: Connection) -> datetime:
+    """The database's own clock, aware UTC."""
+    value = connection.execute(_CLOCK_SQL[connection.dialect.name]).scalar_one()
+    moment: datetime = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment.replace(tzinfo=UTC)
+
 
 _DEADLOCKS: tuple[Any, ...] = (1213, "40P01")
 """MariaDB's and PostgreSQL's word for a transaction they gave up so that another could go on."""
@@ -37,7 +45,6 @@ class Base:
         self.engine = engine
         self._shift = shift
         self._clock = clock
-        self._clock_sql = text(_CLOCK_SQL[engine.dialect.name])
 
     def __init_subclass__(cls) -> None:
         """Every public method is one transaction, so one that lost a deadlock is simply done again.
@@ -69,9 +76,7 @@ class Base:
     def _now(self, connection: Connection) -> datetime:
         if self._clock is not None:
             return self._clock()
-        value = connection.execute(self._clock_sql).scalar_one()
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-        return moment.replace(tzinfo=UTC) + self._shift
+        return clock_of(connection) + self._shift
 
 
 def _done_again_after_deadlock(method: Callable[..., Any]) -> Callable[..., Any]:
