@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any, cast
 
 from cryptography.fernet import MultiFernet
-from sqlalchemy import Engine
+from sqlalchemy import Engine, make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 import app.connectors
 from app import secrets
@@ -20,7 +22,7 @@ from app.db.engine import open_engine
 from app.db.migrate import is_current, migrate
 from app.db.store import SqlStore
 from app.domain.road import Link, Owed, Stage, holds_up
-from app.errors import Misconfigured, Retry, UsageError
+from app.errors import Misconfigured, OrderSyncError, Retry, UsageError
 from app.passes import NoPasses, RedisPasses, connect
 from app.ports.connector import Account, Connector, OpenErp, OpenSalesChannel
 from app.ports.erp import Erp
@@ -125,6 +127,10 @@ class OpenPeers:
         """Credentials as they are stored."""
         return secrets.encrypt(self._key, credentials)
 
+    def decrypt(self, stored: str, *, name: str) -> dict[str, str]:
+        """Stored credentials of the site or ERP of this name."""
+        return secrets.decrypt(self._key, stored, name=name)
+
     def check_address(self, url: str, *, allow_private: bool) -> None:
         """Refuse an address that may not be called; a name that does not resolve now may do so later."""
         check_address(url, allow_private=allow_private)
@@ -201,6 +207,40 @@ def prepare_database(settings: Settings) -> None:
         migrate(engine)
     finally:
         engine.dispose()
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of what is connected."""
+
+    sites: tuple[str, ...] = ()
+    erps: tuple[str, ...] = ()
+
+
+def connected_names() -> Names:
+    """For completion: what is connected, by this process's settings. Nothing where the database cannot be asked quickly.
+
+    Makes no database, no key and no migration, and waits no longer than a person who has pressed a key.
+    """
+    try:
+        settings = load_settings()
+        url = make_url(settings.database_url)
+        if settings.embedded_database:
+            if not Path(url.database or "").is_file():
+                return Names()
+        else:
+            url = url.update_query_dict({"connect_timeout": "2"})
+        engine = open_engine(url.render_as_string(hide_password=False), busy_seconds=1.0)
+        try:
+            store = SqlStore(engine)
+            return Names(
+                sites=tuple(each.name for each in store.sites()),
+                erps=tuple(each.name for each in store.erps()),
+            )
+        finally:
+            engine.dispose()
+    except (OrderSyncError, OSError, SQLAlchemyError):
+        return Names()
 
 
 _of_process: dict[int, Program] = {}

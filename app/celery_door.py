@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import redis
+
 from app.bootstrap import Program, close_runs
 from app.errors import Misconfigured
+from app.passes import connect
 from app.ports.store import Run
-from app.runtime import ProcessGroup
+from app.runtime import ProcessGroup, broker_url
 from app.settings import Settings
 from workers.application import make_app
 
@@ -61,6 +64,22 @@ class Workers:
             )
             self.wait_until_they_answer()
             yield True
+
+
+def broker_queues(settings: Settings) -> dict[str, Any]:
+    """How many messages wait in each queue, and how many were taken and not acknowledged; or why the broker cannot be asked."""
+    queues: dict[str, int] = {}
+    try:
+        url = broker_url(settings)
+        names = [queue.name for queue in make_app(settings, url=url).conf.task_queues]
+        with connect(url) as client:
+            queues = {name: int(client.llen(name)) for name in names}
+            return {"queues": queues, "unacknowledged": int(client.hlen("unacked")), "fault": ""}
+    except Misconfigured as error:
+        fault = error.reason
+    except redis.RedisError as error:
+        fault = f"it does not answer ({type(error).__name__})."
+    return {"queues": {}, "unacknowledged": 0, "fault": fault}
 
 
 def worker_command(*, concurrency: int = CONCURRENCY) -> list[str]:

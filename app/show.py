@@ -151,7 +151,7 @@ def order_page(details: Mapping[str, Any]) -> Iterator[RenderableType]:
             head.add_row(name.replace("_", " "), Text(str(details["order"][name])))
     yield head
     if details["lines"]:
-        yield _lines(details["lines"])
+        yield lines_table(details["lines"])
     for each in details["errors"]:
         state = "resolved" if each["resolved_at"] else "open"
         yield Text(
@@ -168,7 +168,8 @@ def order_page(details: Mapping[str, Any]) -> Iterator[RenderableType]:
     yield events
 
 
-def _lines(lines: Sequence[Mapping[str, Any]]) -> Table:
+def lines_table(lines: Sequence[Mapping[str, Any]]) -> Table:
+    """The lines of an order."""
     table = Table("#", "Type", "SKU", "Name", "Quantity", "Amount", "Credit", "Nominal")
     for each in lines:
         kind = LineType(each["line_type"]).name.lower().replace("_", " ")

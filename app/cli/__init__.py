@@ -3,7 +3,18 @@
 Exit codes: 0 done, 1 failed, 2 wrong use.
 """
 
-from app.cli import assortment, connecting, health, looking, running
+from app.cli import assortment, changing, completing, connecting, desk, health, looking, running, waiting
 from app.cli.root import main
 
-__all__ = ["assortment", "connecting", "health", "looking", "main", "running"]
+__all__ = [
+    "assortment",
+    "changing",
+    "completing",
+    "connecting",
+    "desk",
+    "health",
+    "looking",
+    "main",
+    "running",
+    "waiting",
+]

@@ -7,7 +7,9 @@ import click
 from rich.text import Text
 
 from app.bootstrap import Program, sync_items
-from app.cli.root import counted, json_option, main, opened, rows_table, say, show
+from app.cli.completing import erp_names
+from app.cli.root import json_option, main, opened, rows_table, say, show
+from app.domain.words import counted
 from app.errors import Misconfigured, UsageError
 from app.sync.items import import_items, import_kits
 
@@ -26,7 +28,9 @@ def _erp_id(program: Program, name: str | None) -> int:
     raise UsageError(f"Say which ERP with --erp (there are: {', '.join(rows) or 'none yet'}).")
 
 
-_erp_option = click.option("--erp", "erp_name", default=None, help="Which ERP, where there are several.")
+_erp_option = click.option(
+    "--erp", "erp_name", default=None, shell_complete=erp_names, help="Which ERP, where there are several."
+)
 
 
 @items.command("sync")

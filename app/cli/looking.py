@@ -7,6 +7,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from app.cli.completing import site_names
 from app.cli.root import OUT, json_option, main, opened, show, time_text
 from app.domain.road import State
 from app.errors import Misconfigured
@@ -77,7 +78,7 @@ def order() -> None:
 
 
 @order.command("list")
-@click.option("--site", "site_name", default=None, help="Of this site only.")
+@click.option("--site", "site_name", default=None, shell_complete=site_names, help="Of this site only.")
 @click.option(
     "--state", type=click.Choice([each.value for each in State]), default=None, help="In this state only."
 )

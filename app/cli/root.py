@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, NoReturn
 
 import click
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -58,12 +58,20 @@ def opened() -> Program:
     return open_program(load_settings())
 
 
-def show(value: Any, *, as_json: bool, table: Callable[[], Table | Text]) -> None:
+def show(value: Any, *, as_json: bool, table: Callable[[], RenderableType]) -> None:
     """An answer, as JSON for scripts or as a table for people."""
     if as_json:
         click.echo(json_text(value))
     else:
         OUT.print(table())
+
+
+def show_or_say(value: Any, *, as_json: bool, sentence: str) -> None:
+    """What a command did, as JSON for scripts or as a sentence for people."""
+    if as_json:
+        click.echo(json_text(value))
+    else:
+        say(sentence)
 
 
 def time_text(moment: datetime | None) -> str:
@@ -72,14 +80,20 @@ def time_text(moment: datetime | None) -> str:
 
 
 def rows_table(rows: list[dict[str, Any]], *columns: str) -> Table:
-    """A table of these columns; `..._run` are times."""
+    """A table of these columns."""
     table = Table(*(name.replace("_", " ") for name in columns))
     for row in rows:
-        cells = (time_text(row[name]) if name.endswith("_run") else str(row[name]) for name in columns)
-        table.add_row(*map(Text, cells))
+        table.add_row(*(Text(_cell(row[name], name)) for name in columns))
     return table
 
 
-def counted(number: int, noun: str) -> str:
-    """A number with its noun: 1 kit, 2 kits."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def _cell(value: Any, name: str) -> str:
+    match value:
+        case None:
+            return "never" if name.endswith("_run") else ""
+        case bool():
+            return "yes" if value else "no"
+        case datetime():
+            return time_text(value)
+        case _:
+            return str(value)

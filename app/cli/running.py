@@ -10,6 +10,7 @@ import click
 from app import demo, up
 from app.bootstrap import Program, inline, pipeline, prepare_database
 from app.celery_door import CONCURRENCY, Workers, wait_for_run
+from app.cli.completing import site_names
 from app.cli.root import ERR, OUT, json_option, main, opened, say
 from app.logs import set_up_logging
 from app.ports.store import Run
@@ -73,7 +74,7 @@ def run_demo(once: bool, orders: int, latency_ms: int) -> None:
 
 
 @main.command()
-@click.argument("name", metavar="SITE")
+@click.argument("name", metavar="SITE", shell_complete=site_names)
 @click.option(
     "--inline", "in_process", is_flag=True, help="Run it in this process, without broker and worker."
 )

@@ -10,6 +10,8 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine
 
+from app.errors import Misconfigured
+
 
 class Schema(StrEnum):
     """How a database's schema stands to this program's. `NEWER`: a later program made it, which this one knows nothing of."""
@@ -28,8 +30,17 @@ def _config() -> Config:
 
 
 def migrate(engine: Engine, *, revision: str = "head") -> None:
-    """Bring the database forward to `revision`. Doing it again changes nothing."""
+    """Bring the database forward to `revision`. Doing it again changes nothing.
+
+    Raises `Misconfigured` for a database that a newer program has brought further than this one knows.
+    """
     with engine.begin() as connection:
+        schema, current, _ = schema_of(connection)
+        if schema is Schema.NEWER:
+            raise Misconfigured(
+                f"The database has the schema {current} of a newer program; install that program again, "
+                "or restore a backup from before it."
+            )
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
@@ -46,8 +57,8 @@ def take_back(engine: Engine, *, revision: str = "base") -> None:
 def is_current(engine: Engine) -> bool:
     """Whether the database has the schema of this program."""
     with engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-    return current == ScriptDirectory.from_config(_config()).get_current_head()
+        schema, _, _ = schema_of(connection)
+    return schema is Schema.CURRENT
 
 
 def schema_of(connection: Connection) -> tuple[Schema, str, str]:

@@ -63,6 +63,8 @@ erps = _table(
     Column("lease_until", UtcTime),
     Column("lease_token", String(36)),
     Column("created_at", UtcTime, nullable=False),
+    # What was removed and is kept for explanation: in no list, never active, its credentials erased.
+    Column("removed_at", UtcTime),
 )
 
 sites = _table(
@@ -87,6 +89,7 @@ sites = _table(
     Column("lease_until", UtcTime),
     Column("lease_token", String(36)),
     Column("created_at", UtcTime, nullable=False),
+    Column("removed_at", UtcTime),
 )
 
 items = _table(

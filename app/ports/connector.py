@@ -26,12 +26,28 @@ class Account:
     company: str = ""
 
 
+def plain_text(_key: str, value: object) -> str:
+    """A stored setting as a person would type it, where its text is no other than that of its value."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case list():
+            return ",".join(value)
+        case float() if value.is_integer():
+            return str(int(value))
+        case _:
+            return str(value)
+
+
 @dataclass(frozen=True, slots=True)
 class Connector:
     """What the rest of the program knows of a connector. `title` is the system's name as people write it.
 
     `read_settings` turns the strings a person typed into typed values (JSON-storable), defaults filled in, and raises
-    `UsageError` naming the key, what is wrong with it and what would be right. `windows` are maintenance windows of this
+    `UsageError` naming the key, what is wrong with it and what would be right. `setting_text` is the way back: the key and
+    its stored value in, a string out that `read_settings` reads as that value. `windows` are maintenance windows of this
     system that no setting removes. `late` is how long after a lost reply the system may still commit a write (T_LATE).
     """
 
@@ -41,6 +57,7 @@ class Connector:
     open: Callable[[Account], Any]
     read_settings: Callable[[Mapping[str, str]], dict[str, Any]]
     credentials: tuple[str, ...]
+    setting_text: Callable[[str, Any], str] = plain_text
     windows: tuple[Window, ...] = field(default=())
     late: timedelta = timedelta(minutes=20)
 

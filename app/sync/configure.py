@@ -1,19 +1,16 @@
 """Adding sites and ERPs. What cannot work is refused with one sentence, before anything is stored."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from typing import Literal
 
 from app.errors import UsageError
 from app.ports.connector import Connector
-from app.ports.store import NewErp, NewSite
-from app.sync.options import read_erp_settings, read_site_settings, site_options
+from app.ports.store import NewErp, NewSite, Site
+from app.sync import systems
+from app.sync.options import site_options
 from app.sync.parts import Parts
 from app.sync.schedule import next_time
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-_PREFIX = re.compile(r"[A-Z0-9]{1,16}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,84 +26,85 @@ class Asked:
 
 
 def add_site(parts: Parts, asked: Asked, *, prefix: str, erp: str | None) -> int:
-    """Store a site. Its first scheduled run is the next time of its schedule. Raises `UsageError` or `Misconfigured`."""
+    """Store a site, or bring back the removed one that it is. Raises `UsageError` or `Misconfigured`.
+
+    Its first scheduled run is the next time of its schedule.
+    """
     connector = _checked(parts, asked, port="sales_channel")
-    if not _PREFIX.fullmatch(prefix):
-        raise UsageError(f"The prefix {prefix!r} must be 1 to 16 capital letters and digits, such as BGM.")
-    for site in parts.store.sites():
-        if site.name != asked.name and _address(site.url) == _address(asked.url):
-            raise UsageError(
-                f"The site {site.name!r} has this address already; every order would be exported twice."
-            )
-    settings = read_site_settings(asked.settings, platform=connector.read_settings)
-    now = parts.store.now()
-    return parts.store.add_site(
-        NewSite(
-            name=asked.name,
-            platform=asked.platform,
-            url=asked.url.rstrip("/"),
-            prefix=prefix,
-            erp_id=None if erp is None else _erp_id(parts, erp),
-            allow_private=asked.allow_private,
-            settings=settings,
-            credentials=parts.peers.encrypt(dict(asked.credentials)),
-            order_next_run=next_time(site_options(settings).schedule, after=now),
-        )
+    systems.check_prefix(prefix)
+    systems.check_site_address(parts, asked.name, asked.url)
+    settings = systems.site_settings(connector, asked.settings)
+    before = _removed_site(parts, asked, prefix=prefix)
+    new = NewSite(
+        name=asked.name,
+        platform=asked.platform,
+        url=asked.url.rstrip("/"),
+        prefix=prefix,
+        erp_id=_erp_before(parts, before) if erp is None else systems.erp_named(parts, erp).id,
+        allow_private=asked.allow_private,
+        settings=settings,
+        credentials=parts.peers.encrypt(dict(asked.credentials)),
+        order_next_run=next_time(site_options(settings).schedule, after=parts.store.now()),
     )
+    if before is None:
+        return parts.store.add_site(new)
+    parts.store.restore_site(before.id, new)
+    return before.id
+
+
+def _removed_site(parts: Parts, asked: Asked, *, prefix: str) -> Site | None:
+    """The removed site that is asked for again. Raises `UsageError` where only its name is."""
+    for site in parts.store.removed_sites():
+        if site.name == asked.name:
+            before = (site.platform, systems.address(site.url), site.prefix)
+            if before != (asked.platform, systems.address(asked.url), prefix):
+                raise UsageError(
+                    f"The name {site.name} belongs to a site that was removed ({site.platform} at {site.url}, "
+                    f"prefix {site.prefix}): with exactly these it comes back; another site needs another name."
+                )
+            return site
+    return None
+
+
+def _erp_before(parts: Parts, before: Site | None) -> int | None:
+    connected = {row.id for row in parts.store.erps()}
+    return before.erp_id if before is not None and before.erp_id in connected else None
 
 
 def add_erp(parts: Parts, asked: Asked, *, company: str) -> int:
-    """Store an ERP. Its items are read at the next tick. Raises `UsageError` or `Misconfigured`."""
+    """Store an ERP, or bring back the removed one that it is. Raises `UsageError` or `Misconfigured`.
+
+    Its items are read at the next tick.
+    """
     connector = _checked(parts, asked, port="erp")
-    wanted = (_address(asked.url), company.strip().lower())
-    for row in parts.store.erps():
-        if row.name != asked.name and (_address(row.url), row.company.strip().lower()) == wanted:
-            raise UsageError(
-                f"The ERP {row.name!r} is this company at this address already; every order would be exported twice."
-            )
-    settings = read_erp_settings(asked.settings, platform=connector.read_settings, late=connector.late)
+    systems.check_erp_address(parts, asked.name, asked.url, company=company)
+    settings = systems.erp_settings(connector, asked.settings)
     parts.peers.check_late(asked.name, settings["t_late"])
-    return parts.store.add_erp(
-        NewErp(
-            name=asked.name,
-            platform=asked.platform,
-            url=asked.url.rstrip("/"),
-            company=company,
-            allow_private=asked.allow_private,
-            settings=settings,
-            credentials=parts.peers.encrypt(dict(asked.credentials)),
-        )
+    new = NewErp(
+        name=asked.name,
+        platform=asked.platform,
+        url=asked.url.rstrip("/"),
+        company=company,
+        allow_private=asked.allow_private,
+        settings=settings,
+        credentials=parts.peers.encrypt(dict(asked.credentials)),
     )
+    for row in parts.store.removed_erps():
+        if row.name == asked.name:
+            before = (row.platform, systems.address(row.url), row.company.strip().lower())
+            if before != (asked.platform, systems.address(asked.url), company.strip().lower()):
+                raise UsageError(
+                    f"The name {row.name} belongs to an ERP that was removed ({row.platform} at {row.url}, "
+                    f"company {row.company or 'none'}): with exactly these it comes back; another ERP needs another name."
+                )
+            parts.store.restore_erp(row.id, new)
+            return row.id
+    return parts.store.add_erp(new)
 
 
-def _checked(parts: Parts, asked: Asked, *, port: str) -> Connector:
-    if not _NAME.fullmatch(asked.name):
-        raise UsageError(
-            f"The name {asked.name!r} must be small letters, digits, - and _, beginning with a letter or digit."
-        )
-    connector = parts.peers.connector(asked.platform)
-    if connector.port != port:
-        raise UsageError(f"{connector.title} is no {'sales channel' if port == 'sales_channel' else 'ERP'}.")
-    unknown = sorted(set(asked.credentials) - set(connector.credentials))
-    if unknown:
-        raise UsageError(
-            f"{connector.title} has no credential {unknown[0]!r}; it takes: {', '.join(connector.credentials)}."
-        )
-    urls = [asked.url, *(value for key, value in asked.credentials.items() if key.endswith("_url"))]
-    for url in urls:
-        parts.peers.check_address(url, allow_private=asked.allow_private)
+def _checked(parts: Parts, asked: Asked, *, port: Literal["sales_channel", "erp"]) -> Connector:
+    systems.check_name(asked.name)
+    connector = systems.connector_for(parts, asked.platform, port=port)
+    systems.check_credentials(connector, asked.credentials)
+    systems.check_addresses(parts, asked.url, asked.credentials, allow_private=asked.allow_private)
     return connector
-
-
-def _address(url: str) -> tuple[str, str, int, str]:
-    """What two ways of writing one address have in common; it has been checked, so that it can be taken apart."""
-    parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    return parts.scheme, parts.hostname or "", port, parts.path.rstrip("/")
-
-
-def _erp_id(parts: Parts, name: str) -> int:
-    found = {row.name: row.id for row in parts.store.erps()}
-    if name not in found:
-        raise UsageError(f"There is no ERP named {name!r} (there are: {', '.join(found) or 'none yet'}).")
-    return found[name]

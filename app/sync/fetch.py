@@ -10,7 +10,7 @@ import structlog
 from app.domain.money import ZERO
 from app.domain.reading import Position, cursors, following, start
 from app.domain.road import Stage
-from app.errors import Misconfigured, OrderSyncError, Retry
+from app.errors import Misconfigured, OrderSyncError, Retry, UsageError
 from app.ports.sales_channel import Page, SalesChannel, Seen
 from app.ports.store import Bell, Sighting, Site, Stored
 from app.sync.items import fill_if_empty
@@ -46,7 +46,13 @@ def fetch(parts: Parts, *, site_id: int, ring: Ring, run_id: int | None = None) 
     Does nothing where the run was read already. Never raises for a failure of the platform: the run says what happened, and
     what was stored before goes its way.
     """
-    site = site_with_id(parts, site_id)
+    try:
+        site = site_with_id(parts, site_id)
+    except UsageError as error:
+        # A message that was under way when its site was removed.
+        if run_id is not None:
+            parts.store.finish_reading(run_id, state="failed", reason=error.reason)
+        return FetchResult(run_id=run_id, state="failed", reason=error.reason)
     asked = run_id is not None
     now = parts.store.now()
     if not asked and (not site.is_active or not site.orders_sync or site.order_next_run > now):

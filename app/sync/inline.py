@@ -53,17 +53,20 @@ class InlineRoad:
     def run_until_settled(
         self, run_id: int, *, progress: Callable[[Mapping[str, int]], None], patience: float
     ) -> bool:
-        """Go on until no order of the run is in motion. Returns False where `patience` seconds were not enough."""
+        """Go on until no order of the run is in motion, and nothing else is due.
+
+        Returns False where `patience` seconds were not enough for the run.
+        """
         deadline = self._parts.ticks() + patience
         while True:
             self.run_due()
-            sweep(self._parts, ring=self.ring, interval=_SWEEP_INTERVAL, ring_run=self._read)
+            rung = sweep(self._parts, ring=self.ring, interval=_SWEEP_INTERVAL, ring_run=self._read)
             run = self._parts.store.run(run_id)
             progress(run.counts)
-            if run.finished_at is not None:
+            if run.finished_at is not None and not rung:
                 return True
             if self._parts.ticks() > deadline:
-                return False
+                return run.finished_at is not None
             if not self.run_due():
                 time.sleep(0.1)
 

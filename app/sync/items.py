@@ -38,7 +38,10 @@ class ItemsResult:
 
 def sync_items(parts: Parts, *, erp_id: int) -> ItemsResult:
     """Read the ERP's items changed since the last time. Orders that waited for a new item are made due."""
-    row = next(each for each in parts.store.erps() if each.id == erp_id)
+    row = next((each for each in parts.store.erps() if each.id == erp_id), None)
+    if row is None:
+        # A message that was under way when its ERP was removed.
+        return ItemsResult(state="failed", reason="The ERP was removed.")
     until = erp_maintenance_until(parts, row)
     if until is not None:
         return ItemsResult(state="paused", reason=paused_sentence(parts.store.now(), until))

@@ -14,7 +14,7 @@ from app.errors import UsageError
 _LONGEST_WINDOW = 6 * 24 * 60
 _WORDS_WITHOUT_ZONE = 3
 _SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ def _windows(text: str) -> list[dict[str, Any]]:
         try:
             words = part.split()
             day, start, minutes, name = words if len(words) > _WORDS_WITHOUT_ZONE else [*words, "UTC"]
-            weekday = _DAYS.index(day[:3].lower())
+            weekday = DAYS.index(day[:3].lower())
             datetime.strptime(start, "%H:%M")  # noqa: DTZ007 - a time of day, not a moment
             ZoneInfo(name)
             length = int(minutes)
@@ -168,6 +168,10 @@ def _erp_readers(late: timedelta) -> dict[str, tuple[Reader, str]]:
         "items_schedule": (cron, "*/15 * * * *"),
         "windows": (_windows, ""),
     }
+
+
+COMMON = frozenset((*_SITE, *_erp_readers(timedelta())))
+"""The settings that are the same for every system; all others are their connector's own."""
 
 
 def read_site_settings(

@@ -33,6 +33,10 @@ class Peers(Protocol):
         """Credentials as they are stored."""
         ...
 
+    def decrypt(self, stored: str, *, name: str) -> dict[str, str]:
+        """Stored credentials of the site or ERP of this name. Raises `Misconfigured` where the key is another."""
+        ...
+
     def check_address(self, url: str, *, allow_private: bool) -> None:
         """Raises `Misconfigured` for an address that may not be called."""
         ...
@@ -74,8 +78,11 @@ def site_named(parts: Parts, name: str) -> Site:
 
 
 def site_with_id(parts: Parts, site_id: int) -> Site:
-    """The site with this id."""
-    return next(site for site in parts.store.sites() if site.id == site_id)
+    """The site with this id. Raises `UsageError` where it was removed."""
+    for site in parts.store.sites():
+        if site.id == site_id:
+            return site
+    raise UsageError("The site was removed.")
 
 
 def erp_of(parts: Parts, site: Site) -> ErpRow:
@@ -90,7 +97,7 @@ def erp_of(parts: Parts, site: Site) -> ErpRow:
             raise Misconfigured("No ERP is configured; add one with `ordersync erp add`.")
         case _:
             raise Misconfigured(
-                f"There are several ERPs; say which one the site {site.name} belongs to (`site add --erp NAME`)."
+                f"There are several ERPs; say which one the site {site.name} belongs to (`ordersync site set {site.name} --erp NAME`)."
             )
 
 

@@ -13,6 +13,7 @@ from app.sync.parts import Parts
 from app.sync.policy import HOLD_SKU, pause_until
 
 _ALLOWED = "allowed"
+_MISSING = "Not in the middleware yet: "
 
 
 def verdicts(parts: Parts, row: ErpRow, skus: Sequence[str], *, afresh: bool) -> Mapping[str, Verdict]:
@@ -93,8 +94,13 @@ def judged(order: Order, *, found: Mapping[str, Verdict], kits: Kits, system: st
         kind, _, field = faults[0]
         raise Reject(" ".join(sentence for _, sentence, _ in faults), kind=kind, field=field)
     if missing:
-        raise Hold(f"Not in the middleware yet: {', '.join(missing)}.", kind=HOLD_SKU)
+        raise Hold(f"{_MISSING}{', '.join(missing)}.", kind=HOLD_SKU)
     return with_verdicts(order, found=found, now=now)
+
+
+def missing_skus(reason: str) -> list[str]:
+    """The SKUs that an order held with this reason waits for."""
+    return reason.removeprefix(_MISSING).removesuffix(".").split(", ")
 
 
 def with_verdicts(order: Order, *, found: Mapping[str, Verdict], now: datetime) -> Order:

@@ -3,10 +3,11 @@
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -204,6 +205,7 @@ class Synced:
 
     ordersync: CommandLine
     report: dict[str, Any]
+    systems: Systems
 
 
 @pytest.fixture(scope="session")
@@ -213,4 +215,26 @@ def synced(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Iterator
     with running_systems() as found:
         found.connect(ordersync)
         report = ordersync.json("sync", "bgm", "--inline")
-        yield Synced(ordersync, report)
+        yield Synced(ordersync, report, found)
+
+
+@pytest.fixture
+def copied(synced: Synced, tmp_path: Path) -> CommandLine:
+    """The same middleware in a folder of its own, for tests that change it."""
+    var = tmp_path / "copied"
+    shutil.copytree(synced.ordersync.var, var)
+    return CommandLine({**synced.ordersync.environment, "ORDERSYNC_VAR": str(var)})
+
+
+def stored(ordersync: CommandLine) -> list[tuple[Any, ...]]:
+    """All that is stored of sites, ERPs and orders."""
+    with closing(sqlite3.connect(ordersync.var / "ordersync.db")) as connection:
+        tables = ("rm_sites", "rm_erps", "rm_thread", "rm_step", "rm_error_orders")
+        return [row for table in tables for row in connection.execute(f"SELECT * FROM {table} ORDER BY id")]
+
+
+def execute(ordersync: CommandLine, *statements: str) -> None:
+    """What an operator does by SQL."""
+    with closing(sqlite3.connect(ordersync.var / "ordersync.db")) as connection, connection:
+        for statement in statements:
+            connection.execute(statement)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, text
 
 import app.db.migrate
@@ -21,6 +22,8 @@ from tests.doctor.conftest import Installation, Peers
 from tests.fixtures.postgres import PostgresServer
 
 MARIADB = os.environ.get("ORDERSYNC_TEST_MARIADB_URL")
+
+HEAD = ScriptDirectory.from_config(app.db.migrate._config()).get_current_head() or ""
 
 
 def executed(url: str, *statements: str) -> None:
@@ -40,7 +43,7 @@ def test_an_sqlite_database_that_is_as_it_must_be(installation: Installation) ->
     assert (level, do) == ("ok", "")
     assert found.startswith("SQLite 3.")
     assert found.endswith(
-        " at revision 0001, journal_mode=wal, synchronous=2, foreign_keys=1; a write was tried and taken back."
+        f" at revision {HEAD}, journal_mode=wal, synchronous=2, foreign_keys=1; a write was tried and taken back."
     )
 
 
@@ -73,7 +76,7 @@ def test_a_database_of_a_newer_program_is_told_apart(installation: Installation)
     executed(sqlite_of(installation), "UPDATE alembic_version SET version_num = '9999'")
     assert installation.one("database") == (
         "wrong",
-        "Its schema 9999 was made by a newer program; this one knows 0001 and must not run on it.",
+        f"Its schema 9999 was made by a newer program; this one knows {HEAD} and must not run on it.",
         "ordersync --version  # on every host: all run the newest",
     )
 
@@ -84,7 +87,7 @@ def test_a_database_of_an_older_program_wants_to_be_migrated(
     newer = tmp_path / "migrations"
     shutil.copytree(Path(app.db.migrate.__file__).parent / "migrations", newer)
     (newer / "versions" / "9999_next.py").write_text(
-        'revision = "9999"\ndown_revision = "0001"\n', encoding="utf-8"
+        f'revision = "9999"\ndown_revision = "{HEAD}"\n', encoding="utf-8"
     )
 
     def config() -> Config:
@@ -95,7 +98,7 @@ def test_a_database_of_an_older_program_wants_to_be_migrated(
     monkeypatch.setattr(app.db.migrate, "_config", config)
     assert installation.one("database") == (
         "warning",
-        "Its schema is 0001, and this program's is 9999.",
+        f"Its schema is {HEAD}, and this program's is 9999.",
         "ordersync migrate",
     )
 
@@ -131,14 +134,14 @@ def test_an_address_that_is_none_is_wrong(fresh: Installation) -> None:
     ],
 )  # fmt: skip
 def test_versions_are_told_apart(product: str, version: tuple[int, ...], level: str, sentence: str) -> None:
-    seen = Look(product, version, Schema.CURRENT, "0001", "0001", "READ COMMITTED", 0.0, "")
+    seen = Look(product, version, Schema.CURRENT, HEAD, HEAD, "READ COMMITTED", 0.0, "")
     (finding,) = judged(seen, embedded=False)
     assert finding.level == level
     assert finding.found == (sentence or finding.found)
 
 
 def test_a_clock_that_is_off_is_warned_of() -> None:
-    seen = Look("PostgreSQL", (18, 1), Schema.CURRENT, "0001", "0001", "READ COMMITTED", -7.4, "")
+    seen = Look("PostgreSQL", (18, 1), Schema.CURRENT, HEAD, HEAD, "READ COMMITTED", -7.4, "")
     (finding,) = judged(seen, embedded=False)
     assert (finding.level, finding.found) == (
         "warning",
@@ -253,7 +256,7 @@ def test_postgresql_without_tables_and_with_them(fresh: Installation, postgres_u
     level, found, do = there.one("database")
     assert (level, do) == ("ok", "")
     assert found.startswith("PostgreSQL ")
-    assert found.endswith(" at revision 0001, READ COMMITTED; a write was tried and taken back.")
+    assert found.endswith(f" at revision {HEAD}, READ COMMITTED; a write was tried and taken back.")
     executed(
         postgres_url,
         "INSERT INTO rm_run (kind, state, reason, counts, started_at) VALUES ('a', 'b', '', '{}', now())",

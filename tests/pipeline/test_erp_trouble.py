@@ -15,6 +15,7 @@ from app.errors import OrderSyncError
 from app.ports.erp import Draft, ErpDocument
 from app.sandbox.erp.faults import Fault
 from app.sandbox.erp.records import put
+from app.sync.reconfigure import Wanted, set_erp
 from tests.pipeline.world import TIGHT, Json, MakeWorld, World, kit_order, plain_order
 
 CREATING = {"default_customer": "", "create_customers": "true"}
@@ -244,6 +245,27 @@ def test_a_refused_client_pauses_the_erp_with_a_sentence_until_it_is_right(make_
     world.run()
     assert world.states() == {621: DONE, 622: DONE}
     assert world.erp_paused() is None
+
+
+def test_exports_that_waited_for_the_client_go_on_when_it_is_set_right(make_world: MakeWorld) -> None:
+    """The order is written and marked by then: what is owed for it is released, and any run in this process takes it along."""
+    world = make_world(orders=[plain_order(625)])
+    bells = world.fetch()
+    world.walk(bells, last=Owed.ACKNOWLEDGE)
+    right = world.erp._client
+    world.erp._client = (right[0], "another secret")
+    world.erp.revoke_tokens()
+    world.walk(bells, first=Owed.EXPORT)
+    assert world.ends() == {625: "held"}
+    world.erp._client = right
+
+    wanted = Wanted(credentials={"client_secret": right[1]})
+    changed = set_erp(world.parts, "bc", wanted, company=None)
+    assert (changed.unpaused, changed.released) == (True, 1)
+    run_id = world.parts.store.open_run(kind="orders", site_id=world.site_id)
+    world.parts.store.finish_reading(run_id, state=None, reason="")
+    assert world.road.run_until_settled(run_id, progress=lambda _counts: None, patience=20.0)
+    _everything_once(world, 625)
 
 
 def test_tokens_that_were_taken_back_are_asked_for_anew(make_world: MakeWorld) -> None:

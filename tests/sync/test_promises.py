@@ -56,6 +56,9 @@ class FakePeers:
     def encrypt(self, credentials: dict[str, str]) -> str:
         raise AssertionError("nothing is added here")
 
+    def decrypt(self, stored: str, *, name: str) -> dict[str, str]:
+        raise AssertionError("nothing is opened here")
+
     def check_address(self, url: str, *, allow_private: bool) -> None:
         raise AssertionError("nothing is added here")
 

@@ -1,7 +1,7 @@
 """WooCommerce shops over their REST API v3."""
 
 from app.connectors.woocommerce.client import WooCommerce
-from app.connectors.woocommerce.settings import read_settings
+from app.connectors.woocommerce.settings import read_settings, setting_text
 from app.ports.connector import Connector
 
 CONNECTOR = Connector(
@@ -10,5 +10,6 @@ CONNECTOR = Connector(
     port="sales_channel",
     open=WooCommerce,
     read_settings=read_settings,
+    setting_text=setting_text,
     credentials=("key", "secret"),
 )

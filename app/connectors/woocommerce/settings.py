@@ -9,6 +9,7 @@ import marshmallow
 from marshmallow.validate import Range, Regexp
 
 from app.errors import UsageError
+from app.ports.connector import plain_text
 
 _STATUS = re.compile(r"[a-z0-9][a-z0-9_-]{0,19}", re.ASCII)
 _NO_ORDERS_OF_OURS = ("any", "trash", "auto-draft", "checkout-draft")
@@ -114,3 +115,19 @@ def read_settings(given: Mapping[str, str]) -> dict[str, Any]:
         key: list(value) if isinstance(value, tuple) else value for key, value in asdict(Settings()).items()
     }
     return {**filled, **values}
+
+
+def setting_text(key: str, value: Any) -> str:
+    """A stored setting as a person would type it: what `read_settings` reads as this value."""
+    match key:
+        case "statuses":
+            return ",".join(map(_typed_status, value))
+        case "ack_status":
+            return _typed_status(value)
+        case _:
+            return plain_text(key, value)
+
+
+def _typed_status(name: str) -> str:
+    # A name that begins with "wc-" would lose that where it is read, so it is typed as the database has it.
+    return f"wc-{name}" if name.startswith("wc-") else name

@@ -1,15 +1,17 @@
 """The store: everything the use-cases ask of the database, on SQLite, PostgreSQL and MariaDB."""
 
 from app.db.store.configuration import Configuration
+from app.db.store.desk import Desk
 from app.db.store.items import Items
 from app.db.store.looking import Looking
 from app.db.store.owed import OwedSteps
 from app.db.store.reading import Reading
 from app.db.store.road import Road
+from app.db.store.systems import Systems
 from app.db.store.upkeep import Upkeep
 
 
-class SqlStore(Configuration, Items, Reading, Road, OwedSteps, Upkeep, Looking):
+class SqlStore(Configuration, Systems, Items, Reading, Road, OwedSteps, Upkeep, Looking, Desk):
     """Implements `app.ports.store.Store` over one engine."""
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import ColumnElement, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.db.store.base import Base, cut
@@ -69,14 +69,28 @@ class Configuration(Base):
             raise UsageError("Another command has just added a site with this name or prefix.") from error
 
     def erps(self) -> tuple[ErpRow, ...]:
-        """Every ERP, by name."""
+        """Every ERP that is connected, by name."""
+        return self._erps(erps.c.removed_at.is_(None))
+
+    def removed_erps(self) -> tuple[ErpRow, ...]:
+        """Those that were removed and are kept for explanation."""
+        return self._erps(erps.c.removed_at.is_not(None))
+
+    def _erps(self, where: ColumnElement[bool]) -> tuple[ErpRow, ...]:
         with self._reading() as connection:
-            return tuple(_erp(row) for row in connection.execute(select(erps).order_by(erps.c.name)))
+            return tuple(map(_erp, connection.execute(select(erps).where(where).order_by(erps.c.name))))
 
     def sites(self) -> tuple[Site, ...]:
-        """Every site, by name."""
+        """Every site that is connected, by name."""
+        return self._sites(sites.c.removed_at.is_(None))
+
+    def removed_sites(self) -> tuple[Site, ...]:
+        """Those that were removed and are kept for explanation."""
+        return self._sites(sites.c.removed_at.is_not(None))
+
+    def _sites(self, where: ColumnElement[bool]) -> tuple[Site, ...]:
         with self._reading() as connection:
-            return tuple(_site(row) for row in connection.execute(select(sites).order_by(sites.c.name)))
+            return tuple(map(_site, connection.execute(select(sites).where(where).order_by(sites.c.name))))
 
     def pause_erp(self, erp_id: int, *, until: datetime | None, reason: str | None) -> None:
         """Leave this ERP alone until then; None goes on at once."""

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from app.db.store.base import Base, chunks, lease_free
-from app.db.tables import erps, items, kits, sites, threads
+from app.db.tables import erps, items, kits, sites, steps, threads
 from app.domain.kits import Component, Kits
-from app.domain.road import State
+from app.domain.road import STEP_UNFINISHED, State
 from app.ports.erp import ErpItem
 
 ALLOWED = "allowed"
@@ -148,16 +148,21 @@ class Items(Base):
             )
 
     def release_held(self, *, hold_kind: str, erp_id: int | None = None, site_id: int | None = None) -> int:
-        """Make the orders held for this reason due now. Returns how many."""
+        """Make the orders held for this reason, and what is owed for them, due now. Returns how many orders."""
         with self._writing() as connection:
             now = self._now(connection)
-            held = update(threads).where(threads.c.state == State.HELD, threads.c.hold_kind == hold_kind)
+            held = [threads.c.state == State.HELD, threads.c.hold_kind == hold_kind]
             if site_id is not None:
-                held = held.where(threads.c.site_id == site_id)
+                held.append(threads.c.site_id == site_id)
             if erp_id is not None:
-                held = held.where(
-                    threads.c.site_id.in_(
-                        select(sites.c.id).where((sites.c.erp_id == erp_id) | sites.c.erp_id.is_(None))
-                    )
-                )
-            return connection.execute(held.values(next_at=now, rung_at=None)).rowcount
+                of_erp = select(sites.c.id).where((sites.c.erp_id == erp_id) | sites.c.erp_id.is_(None))
+                held.append(threads.c.site_id.in_(of_erp))
+            now_due = {"next_at": now, "rung_at": None}
+            released = connection.execute(update(threads).where(*held).values(**now_due)).rowcount
+            owed = steps.c.thread_id.in_(select(threads.c.id).where(*held))
+            connection.execute(
+                update(steps)
+                .where(owed, steps.c.state.in_(STEP_UNFINISHED), steps.c.next_at > now)
+                .values(**now_due)
+            )
+            return released

@@ -39,8 +39,21 @@ class Looking(Base):
             counts = row.counts if row.finished_at is not None else run_counts(connection, run_id)
             return as_run(row, counts=counts)
 
+    def runs(self, *, run_id: int | None = None, site_id: int | None = None, limit: int) -> tuple[Run, ...]:
+        """The latest runs, newest first; while one goes on, its counts are taken now."""
+        query = select(runs).order_by(runs.c.id.desc()).limit(limit)
+        if run_id is not None:
+            query = query.where(runs.c.id == run_id)
+        if site_id is not None:
+            query = query.where(runs.c.site_id == site_id)
+        with self._reading() as connection:
+            return tuple(
+                as_run(row, counts=row.counts if row.finished_at else run_counts(connection, row.id))
+                for row in connection.execute(query).all()
+            )
+
     def order_summaries(
-        self, *, site: str | None, state: State | None, limit: int
+        self, *, site: str | None, state: State | None, limit: int, run_id: int | None = None
     ) -> tuple[OrderSummary, ...]:
         """The latest orders, newest first."""
         query = (
@@ -61,6 +74,8 @@ class Looking(Base):
             query = query.where(sites.c.name == site)
         if state is not None:
             query = query.where(threads.c.state == state)
+        if run_id is not None:
+            query = query.where(threads.c.run_id == run_id)
         with self._reading() as connection:
             return tuple(
                 OrderSummary(

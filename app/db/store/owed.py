@@ -387,7 +387,8 @@ class _StepSettlement:
             # An intent of which something may still come outlives the failure: sending again heeds it.
             values: dict[str, Any] = {"intent_at": None} if fault.unsent else {}
             self._step(fault.id, state=StepState.FAILED, next_at=None, reason=cut(fault.reason), **values)
-        open_error(self._connection, thread, fault, stage=self._kind, now=self._now)
+        attempts = self._steps[fault.id].attempts
+        open_error(self._connection, thread, fault, stage=self._kind, attempts=attempts, now=self._now)
         self._connection.execute(
             update(threads).where(threads.c.id == thread.id).values(reason=cut(fault.reason))
         )

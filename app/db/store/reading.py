@@ -72,7 +72,8 @@ class Reading(Base):
                 threads.c.site_id == site_id,
                 threads.c.state.in_(UNFINISHED),
                 threads.c.stage != Stage.DELIVER,
-                threads.c.next_at > now,
+                # A held order waits also where it was released a moment ago and nobody has come for it yet.
+                (threads.c.next_at > now) | (threads.c.state == State.HELD),
                 lease_free(threads, now),
             )
             found = connection.execute(

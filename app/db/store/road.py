@@ -228,7 +228,10 @@ class Settlement:
         for row in rows:
             self._update([row], state=State.REJECTED, hold_kind="", next_at=None)
         for each in failed:
-            open_error(self.connection, self.owned[each.id], each, stage=self.stage, now=self.now)
+            thread = self.owned[each.id]
+            open_error(
+                self.connection, thread, each, stage=self.stage, attempts=thread.attempts, now=self.now
+            )
 
     def _note(self, outcomes: list[ThreadOutcome]) -> None:
         note(
@@ -310,7 +313,13 @@ def split_batch(
 
 
 def open_error(
-    connection: Connection, thread: Row[Any], failed: Failed, *, stage: Stage | Owed, now: datetime
+    connection: Connection,
+    thread: Row[Any],
+    failed: Failed,
+    *,
+    stage: Stage | Owed,
+    attempts: int,
+    now: datetime,
 ) -> None:
     """One open error row for this order and stage: an open one is renewed, else one is added."""
     key = f"{thread.id}:{stage}"
@@ -326,7 +335,7 @@ def open_error(
         "value": order.total if order and _VALUE.holds(order.total) else None,
         "currency": order.currency if order else None,
         "order_number": _number(order) if order else thread.order_number,
-        "attempts": thread.attempts,
+        "attempts": attempts,
     }
     if connection.execute(
         update(error_orders).where(error_orders.c.open_key == key).values(**values)

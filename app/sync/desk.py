@@ -1,0 +1,62 @@
+"""The error desk, as far as looking goes: which orders need a person, what each is, and what it would take."""
+
+import json
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Any
+
+from app.errors import Misconfigured
+from app.sync.overview import known_site
+from app.sync.parts import Parts
+
+_CHANGED = "As soon as the order is changed in the shop, it is read and tried again by itself."
+_TAKES = {
+    "validation": f"Correct in the shop what the reason names. {_CHANGED}",
+    "address": f"Complete the address in the shop. {_CHANGED}",
+    "payment": f"Correct the payment in the shop. {_CHANGED}",
+    "balance": f"Correct the amounts in the shop, or the setting that the reason names (ordersync site set). {_CHANGED}",
+    "refund": "Refunds are settled by hand: write what is left of the order to the ERP yourself, or cancel it in the shop.",
+    "bad_sku": f"Correct the SKU in the shop, or create, unblock or allow the item. {_CHANGED}",
+    "kit": f"Correct the kit (ordersync kits import) or its items in the ERP. {_CHANGED}",
+    "totals": "Compare the ERP's document with the order. Where it is the tax or an account, change the setting (ordersync erp set).",
+    "customer": f"Correct the customer in the ERP, or the e-mail address in the shop. {_CHANGED}",
+    "duplicate": "Look at the documents that the reason names and decide which one counts; nothing more is written for this order.",
+    "erp_refusal": f"Mend in the ERP what it complains about. {_CHANGED}",
+    "settings": "Set what the reason names (ordersync erp set, ordersync site set).",
+    "gone": "The order is no longer in the shop: look whether the ERP has it.",
+    "platform": "The shop refuses the mark: set it there by hand. The export does not wait for it.",
+    "sku": "The item is still not known to the middleware: ordersync items sync, or ordersync items import.",
+    "gave_up": f"The other side failed for days: see what the reason names. {_CHANGED}",
+    "crash": "Its processing stopped a process again and again: hand it on to who looks after the program.",
+    "internal": "This is a fault of the program: hand it on to who looks after it.",
+}
+_ELSE = "See the reason."
+
+
+def errors(
+    parts: Parts, *, site: str | None, kind: str | None, stage: str | None, resolved: bool
+) -> list[dict[str, Any]]:
+    """The open errors, the oldest first, without documents; with `resolved` all there ever were. Raises `UsageError`."""
+    if site is not None:
+        known_site(parts, site)
+    found = parts.store.error_orders(site=site, kind=kind, stage=stage, resolved=resolved)
+    rows = [asdict(each) for each in found]
+    return [{name: value for name, value in row.items() if name != "document"} for row in rows]
+
+
+def errors_of(parts: Parts, key: str) -> list[dict[str, Any]]:
+    """The errors of one order, or the one with this id, each with what it would take and the order so far, as it is stored.
+
+    Raises `Misconfigured` where there is none.
+    """
+    found = parts.store.errors_of(key)
+    if not found:
+        raise Misconfigured(f"There is no error of an order {key!r}, and none with that id.")
+    return [
+        {
+            **asdict(each),
+            "takes": _TAKES.get(each.kind, _ELSE) if each.resolved_at is None else "",
+            "document": None if each.document is None else json.loads(each.document, parse_float=Decimal),
+        }
+        for each in found
+    ]

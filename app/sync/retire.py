@@ -1,0 +1,100 @@
+"""Switching sites on and off, and removing sites and ERPs. Nothing that is in motion is left behind, nothing explained is forgotten."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from app.domain.words import counted
+from app.errors import UsageError
+from app.ports.store import Site
+from app.ports.systems import Removal
+from app.sync import systems
+from app.sync.parts import Parts, site_named
+
+Sure = Callable[[str], bool]
+"""Asks a person a question and tells whether the answer was yes."""
+
+
+def enable_site(parts: Parts, name: str) -> datetime:
+    """Let the schedule read the site. Returns when it does so next. Raises `UsageError`."""
+    site = site_named(parts, name)
+    parts.store.switch_site(site.id, active=True)
+    return max(site.order_next_run, parts.store.now())
+
+
+def disable_site(parts: Parts, name: str) -> int:
+    """Let no schedule read the site any more. Returns how many of its orders still go on. Raises `UsageError`."""
+    site = site_named(parts, name)
+    parts.store.switch_site(site.id, active=False)
+    return parts.store.site_use(site.id).unfinished
+
+
+def remove_site(parts: Parts, name: str, *, sure: Sure) -> Removal | None:
+    """Remove a site none of whose orders is in motion or held. None where the person was not sure. Raises `UsageError`."""
+    site = site_named(parts, name)
+    use = parts.store.site_use(site.id)
+    if use.unfinished:
+        raise _in_motion(parts, site)
+    if not use.orders:
+        question = f"Remove the site {name}? It has no orders and will be gone."
+    else:
+        errors = f" ({use.errors} in error, which then stay so)" if use.errors else ""
+        question = (
+            f"Remove the site {name}? Its {counted(use.orders, 'order')}{errors} can still be looked at, but it is in no list and no "
+            "schedule any more, and its credentials are erased."
+        )
+    if not sure(question):
+        return None
+    removal = parts.store.remove_site(site.id)
+    if removal is Removal.BEING_READ:
+        raise UsageError(f"The site {name} is being read at this moment; try again when that is over.")
+    if removal is Removal.IN_USE:
+        raise _in_motion(parts, site)
+    return removal
+
+
+def _in_motion(parts: Parts, site: Site) -> UsageError:
+    use = parts.store.site_use(site.id)
+    return UsageError(
+        f"The site {site.name} has {counted(use.active, 'order')} in motion and {use.held} held. Stop its reading (ordersync site disable "
+        f"{site.name}) and remove it when they have come to an end; what they wait for: ordersync held list --site {site.name}."
+    )
+
+
+def remove_erp(parts: Parts, name: str, *, sure: Sure) -> Removal | None:
+    """Remove an ERP that no site uses. None where the person was not sure. Raises `UsageError`."""
+    row = systems.erp_named(parts, name)
+    _check_unused(parts, row.id, name)
+    use = parts.store.erp_use(row.id)
+    rest = (
+        f"What was written for it ({counted(use.written, 'order')}) can still be looked at, but it is in no list any more, and "
+        "its credentials are erased."
+        if use.written
+        else "No order was written for it; what is known of its items goes with it."
+    )
+    if not sure(f"Remove the ERP {name}? {rest}"):
+        return None
+    removal = parts.store.remove_erp(row.id)
+    if removal is Removal.BEING_READ:
+        raise UsageError(
+            f"The items of the ERP {name} are being read at this moment; try again when that is over."
+        )
+    if removal is Removal.IN_USE:
+        _check_unused(parts, row.id, name)
+        raise UsageError(f"The ERP {name} is in use again.")
+    return removal
+
+
+def _check_unused(parts: Parts, erp_id: int, name: str) -> None:
+    for site in parts.store.sites():
+        # A site that names no ERP goes to the only one there is.
+        if site.erp_id in {None, erp_id}:
+            raise UsageError(
+                f"The site {site.name} uses the ERP {name}. Remove the site, or let it go to another ERP first: "
+                f"ordersync site set {site.name} --erp NAME."
+            )
+    unfinished = parts.store.erp_use(erp_id).unfinished
+    if unfinished:
+        raise UsageError(
+            f"The ERP {name} has {counted(unfinished, 'order')} in motion or held on the way to it; remove it when that has come "
+            "to an end (ordersync queue)."
+        )
