@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from cryptography.fernet import MultiFernet
-from sqlalchemy import Engine, make_url
+from sqlalchemy import Engine, exc, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 import app.connectors
@@ -28,7 +28,7 @@ from app.ports.connector import Account, Connector, OpenErp, OpenSalesChannel
 from app.ports.erp import Erp
 from app.ports.passes import SkuPasses
 from app.ports.sales_channel import SalesChannel
-from app.ports.store import Bell, ErpRow, Site
+from app.ports.store import Bell, ErpRow, Site, UnreadRun
 from app.runtime import broker_url
 from app.settings import Settings, load_settings
 from app.sync import inline, pipeline
@@ -40,6 +40,7 @@ from app.sync.sweep import close_runs, sweep
 from app.transport.addresses import allowed_addresses, check_address, is_loopback, port_of
 
 __all__ = [
+    "DATABASE_AWAY",
     "Bell",
     "Link",
     "Owed",
@@ -47,6 +48,7 @@ __all__ = [
     "Settings",
     "Stage",
     "StepResult",
+    "UnreadRun",
     "close_runs",
     "holds_up",
     "inline",
@@ -55,6 +57,9 @@ __all__ = [
     "sweep",
     "sync_items",
 ]
+
+DATABASE_AWAY: tuple[type[Exception], ...] = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError)
+"""What a database raises that cannot be reached, is too busy or broke off: the same may work a moment later."""
 
 
 @cache

@@ -35,7 +35,7 @@ class Workers:
         self._app = make_app(settings, url=url)
 
     def send(self, task: str, **arguments: Any) -> None:  # noqa: ANN401 - a task's own arguments
-        """Send a task by its name; ids only."""
+        """Send a task by its name; ids and names of sites only."""
         self._app.send_task(f"ordersync.{task}", kwargs=arguments)
 
     def answer(self) -> bool:

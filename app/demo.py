@@ -23,6 +23,7 @@ from app.bootstrap import Program, open_program, prepare_database, sync_items
 from app.celery_door import Workers, beat_command, flower_command, wait_for_run, worker_command
 from app.domain.windows import BUSINESS_CENTRAL, closed_until
 from app.errors import Misconfigured
+from app.logs import set_up_logging
 from app.runtime import ProcessGroup, broker_for, exclusive_lock, free_port
 from app.settings import Settings, load_settings
 from app.show import RunProgress, run_table
@@ -117,6 +118,10 @@ class _Demo:
             "ORDERSYNC_SECRET_KEY": "",
             "ORDERSYNC_SECRET_KEY_FILE": "",
             "ORDERSYNC_FLOWER_AUTH": _FLOWER_LOGIN,
+            # Nor must its log get into theirs.
+            **dict.fromkeys(
+                (f"ORDERSYNC_LOG_{name}" for name in ("FILE", "FORMAT", "LEVEL", "BYTES", "FILES")), ""
+            ),
             "ORDERSYNC_CLOCK_SHIFT": str(shift.total_seconds()),
             **_LIMITS,
         }
@@ -124,6 +129,7 @@ class _Demo:
     def run(self) -> int:
         self._say("Preparing the database")
         settings = load_settings(self._environment)
+        set_up_logging(process="cli", settings=settings)
         prepare_database(settings)
         with ExitStack() as stack:
             # What is entered first is left last: the broker.
@@ -259,7 +265,7 @@ class _Demo:
         self, program: Program, workers: Workers, group: ProcessGroup, site_id: int
     ) -> dict[str, object]:
         run_id = program.parts.store.open_run(kind="orders", site_id=site_id)
-        workers.send("fetch", site_id=site_id, run_id=run_id)
+        workers.send("fetch", site_id=site_id, run_id=run_id, site="bgm")
         with RunProgress(self._console) as progress:
             found, settled = wait_for_run(
                 program,

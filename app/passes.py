@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -73,7 +74,7 @@ class RedisPasses:
 def _item(sku: str, text: bytes | str) -> ErpItem | None:
     """The item that was remembered; None for what another version of the program wrote."""
     try:
-        stored = json.loads(text)
+        stored = json.loads(text, parse_float=Decimal)
         return ErpItem(number=sku, name=stored["name"], blocked=False, kind=ItemKind(stored["kind"]))
     except (KeyError, TypeError, ValueError):
         return None

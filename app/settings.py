@@ -36,6 +36,11 @@ class Settings:
     lease: float
     sweep_seconds: float
     flower_auth: str | None
+    log_file: Path | None
+    log_format: str
+    log_level: str
+    log_bytes: int
+    log_files: int
 
     @property
     def embedded_database(self) -> bool:
@@ -107,6 +112,23 @@ def _number(values: Mapping[str, str], name: str, default: float) -> float:
     return value
 
 
+def _count(values: Mapping[str, str], name: str, default: int, *, least: int) -> int:
+    text = values.get(name, "") or str(default)
+    value = int(text) if text.isascii() and text.isdigit() else -1
+    if value < least:
+        raise Misconfigured(f"{name} is {text!r}; it must be a whole number from {least} up.")
+    return value
+
+
+def _word(values: Mapping[str, str], name: str, words: tuple[str, ...]) -> str:
+    """One of these words; the first one where none is given."""
+    text = values.get(name, "").strip() or words[0]
+    found = next((word for word in words if word.lower() == text.lower()), None)
+    if found is None:
+        raise Misconfigured(f"{name} is {text!r}; it must be one of: {', '.join(words)}.")
+    return found
+
+
 def load_settings(environment: Mapping[str, str] | None = None, *, dotenv: Path | None = None) -> Settings:
     """The settings of this process. Raises `Misconfigured` with one sentence where a value cannot be used."""
     source = os.environ if environment is None else environment
@@ -126,6 +148,11 @@ def load_settings(environment: Mapping[str, str] | None = None, *, dotenv: Path 
         lease=limits["ORDERSYNC_LEASE"],
         sweep_seconds=_number(values, "ORDERSYNC_SWEEP_SECONDS", 10.0),
         flower_auth=_secret(values, "ORDERSYNC_FLOWER_AUTH"),
+        log_file=_log_file(values.get("ORDERSYNC_LOG_FILE", ""), var),
+        log_format=_word(values, "ORDERSYNC_LOG_FORMAT", ("text", "json")),
+        log_level=_word(values, "ORDERSYNC_LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR")),
+        log_bytes=_count(values, "ORDERSYNC_LOG_BYTES", 10_000_000, least=10_000),
+        log_files=_count(values, "ORDERSYNC_LOG_FILES", 10, least=2),
     )
     settings.check_time_limits()
     if settings.sweep_seconds <= 0:
@@ -149,6 +176,13 @@ def _secret(values: Mapping[str, str], name: str) -> str | None:
         message = f"{name}_FILE names {file}, which is empty."
         raise Misconfigured(message)
     return text
+
+
+def _log_file(text: str, var: Path) -> Path | None:
+    """Where the log goes besides the console; `none` for containers, whose console is collected."""
+    if text.strip().lower() == "none":
+        return None
+    return Path(text).resolve() if text else var / "log" / "order-sync.log"
 
 
 def _database_url(url: str) -> str:

@@ -6,15 +6,17 @@ them means measuring again (redelivery, exits and lost messages of Celery 5.7 on
 """
 
 import atexit
-import logging
 from typing import Any
 
+import structlog
 from celery import Celery, signals
+from celery.utils.log import get_multiprocessing_logger
 from kombu import Queue
 
 from app.heartbeats import Heartbeat
-from app.logs import set_up_logging
 from app.settings import Settings
+
+log = structlog.get_logger("ordersync.worker")
 
 VISIBILITY_TIMEOUT = 600
 
@@ -105,9 +107,15 @@ def _configuration(settings: Settings) -> dict[str, Any]:
 
 @signals.setup_logging.connect
 def _log_our_way(**_: Any) -> None:
-    """Celery leaves the root logger alone; its own warnings still reach the console."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    set_up_logging()
+    """Logging is set up where the application is made; whoever listens to this signal keeps Celery from doing it over."""
+    # The pool's logger cuts itself off from all others when it is first asked for.
+    get_multiprocessing_logger().propagate = True
+
+
+@signals.worker_shutdown.connect
+def _say_that_it_ends(**_: Any) -> None:
+    """Celery prints that a worker stops, but does not log it."""
+    log.info("worker_stopped")
 
 
 @signals.beat_init.connect

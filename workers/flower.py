@@ -21,6 +21,7 @@ from flower.options import options
 from flower.urls import settings as flower_settings
 
 from app.errors import Misconfigured, OrderSyncError
+from app.logs import set_up_logging
 from app.runtime import broker_url
 from app.settings import load_settings
 from workers.application import make_app
@@ -70,8 +71,6 @@ def serve(celery: Celery, *, login: str, address: str, port: int) -> None:
     options.address, options.port = address, port
     options.tasks_columns = COLUMNS
     options.max_tasks = _MAX_TASKS
-    # Our way of logging, as in worker and beat.
-    celery.log.setup_logging_subsystem()
     flower = _GuardedFlower(capp=celery, options=options, log_function=lambda _: None, **flower_settings)
     try:
         flower.start_http_server()
@@ -106,6 +105,7 @@ def main(address: str, port: int, check: bool) -> None:  # noqa: FBT001 - click 
         login = settings.flower_login()
         if check:
             sys.exit(not answers(login=login, address=address, port=port))
+        set_up_logging(process="flower", settings=settings)
         celery = make_app(settings, url=broker_url(settings))
         serve(celery, login=login, address=address, port=port)
     except OrderSyncError as error:

@@ -1,6 +1,6 @@
 """What all commands share: the group itself, its consoles, and how answers are shown."""
 
-import logging
+import os
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NoReturn
@@ -12,9 +12,9 @@ from rich.text import Text
 
 from app import __version__
 from app.bootstrap import Program, open_program
-from app.errors import OrderSyncError, UsageError
-from app.logs import set_up_logging
-from app.settings import load_settings
+from app.errors import Misconfigured, OrderSyncError, UsageError
+from app.logs import process_name, set_up_logging
+from app.settings import Settings, load_settings
 from app.show import json_text
 
 OUT = Console()
@@ -45,9 +45,19 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="ordersync")
 @click.option("-v", "--verbose", is_flag=True, help="Show what happens, step by step.")
-def main(verbose: bool) -> None:
+@click.pass_context
+def main(context: click.Context, verbose: bool) -> None:
     """Keep orders in step between sales channels and an ERP."""
-    set_up_logging(level=logging.INFO if verbose else logging.WARNING)
+    process = process_name([context.invoked_subcommand or ""], named=os.environ.get("ORDERSYNC_PROCESS"))
+    set_up_logging(process=process, settings=_settings_to_log_by(), verbose=verbose)
+
+
+def _settings_to_log_by() -> Settings | None:
+    """None where they cannot be used: the command that needs them says so, and one that does not (`--help`) still works."""
+    try:
+        return load_settings()
+    except Misconfigured:
+        return None
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")

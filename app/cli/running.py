@@ -1,6 +1,5 @@
 """`migrate`, `up`, `demo` and `sync`: what makes something happen."""
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,6 @@ from app.bootstrap import Program, inline, pipeline, prepare_database
 from app.celery_door import CONCURRENCY, Workers, wait_for_run
 from app.cli.completing import site_names
 from app.cli.root import ERR, OUT, json_option, main, opened, say
-from app.logs import set_up_logging
 from app.ports.store import Run
 from app.runtime import some_broker
 from app.settings import load_settings
@@ -52,8 +50,6 @@ def run_up(concurrency: int, flower: bool, flower_address: str, flower_port: int
 
     What ends is started again; Ctrl-C stops everything in order.
     """
-    os.environ["ORDERSYNC_PROCESS"] = "up"
-    set_up_logging()
     wishes = up.Wishes(
         concurrency=concurrency, flower=flower, flower_address=flower_address, flower_port=flower_port
     )
@@ -117,7 +113,7 @@ def _celery_run(name: str, patience: float) -> Iterator[tuple[Program, Run, bool
         workers = Workers(program.settings, url=url)
         with workers.some() as own, RunProgress(ERR) as progress:
             run_id = program.parts.store.open_run(kind="orders", site_id=found.id)
-            workers.send("fetch", site_id=found.id, run_id=run_id)
+            workers.send("fetch", site_id=found.id, run_id=run_id, site=found.name)
             run, settled = wait_for_run(
                 program, workers, run_id, patience=patience, progress=progress, own_beat=own
             )

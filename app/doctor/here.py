@@ -17,7 +17,6 @@ from app.sync.findings import Finding, Report
 _GIGABYTE = 1_000_000_000
 _SCARCE, _TOO_SCARCE = 1 * _GIGABYTE, _GIGABYTE // 10
 _MOUNTED_SECRETS = Path("/run/secrets")
-_LOG_FILE = "order-sync.log"
 _NAME = re.compile(r"\b(?:ORDERSYNC|DATABASE|REDIS)_[A-Z_]+\b")
 _ADDRESSES = ("DATABASE", "REDIS", "ORDERSYNC_VAR", "ORDERSYNC_SECRET")
 _LIMITS = (
@@ -149,7 +148,10 @@ def folder(found: Settings) -> Iterator[Finding]:
 def log(found: Settings) -> Iterator[Finding]:
     """Whether the log can be written."""
     report = Report("log")
-    file = found.var / "log" / _LOG_FILE
+    file = found.log_file
+    if file is None:
+        yield report.ok("ORDERSYNC_LOG_FILE=none: the console is all there is.")
+        return
     place = file if file.exists() else _nearest(file.parent)
     if os.access(place, os.W_OK) and (place == file or _is_writable(place)):
         yield report.ok(f"{file} can be written.")

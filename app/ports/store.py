@@ -255,15 +255,26 @@ class CustomerLink:
 
 @dataclass(frozen=True, slots=True)
 class Bell:
-    """A batch that has rows due at a link of the chain."""
+    """A batch that has rows due at a link of the chain. The site's name and the run are for readers, where they are known."""
 
     batch_id: int
     link: Link
+    site: str = field(default="", compare=False)
+    run_id: int | None = field(default=None, compare=False)
 
     @property
     def links(self) -> tuple[Link, ...]:
         """The links of the chain that takes the batch to the end of the road."""
         return links_from(self.link)
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadRun:
+    """A run whose reading is owed, and the site it is to read."""
+
+    run_id: int
+    site_id: int
+    site: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,8 +355,13 @@ class Store(Protocol):
         """A removed site is connected again, with these settings and credentials; it is read on from where it stood."""
         ...
 
-    def pause_erp(self, erp_id: int, *, until: datetime | None, reason: str | None) -> None: ...
-    def pause_site(self, site_id: int, *, until: datetime | None, reason: str | None) -> None: ...
+    def pause_erp(self, erp_id: int, *, until: datetime | None, reason: str | None) -> bool:
+        """Leave this ERP alone until then; None goes on at once. Returns whether a pause has begun with this."""
+        ...
+
+    def pause_site(self, site_id: int, *, until: datetime | None, reason: str | None) -> bool:
+        """Leave this site alone until then; None goes on at once. Returns whether a pause has begun with this."""
+        ...
 
     # Items and kits.
     def save_items(
@@ -378,8 +394,11 @@ class Store(Protocol):
 
     def release_site(self, site_id: int, token: str, *, next_run: datetime | None) -> None: ...
     def open_run(self, *, kind: str, site_id: int | None = None, erp_id: int | None = None) -> int: ...
-    def finish_reading(self, run_id: int, *, state: str | None, reason: str) -> None:
-        """The reading of a run is over. `state` ends it at once (`paused`, `failed`); None leaves it to `close_runs`."""
+    def finish_reading(self, run_id: int, *, state: str | None, reason: str) -> Run | None:
+        """The reading of a run is over. `state` ends it at once (`paused`, `failed`); None leaves it to `close_runs`.
+
+        Returns the run where it ended with this.
+        """
         ...
 
     def adopt_waiting(self, site_id: int, *, run_id: int) -> tuple[Bell, ...]:
@@ -454,8 +473,8 @@ class Store(Protocol):
         """Batches with rows due and not rung within `rung_before` seconds, marked as rung now."""
         ...
 
-    def unread_runs(self, *, rung_before: float) -> tuple[tuple[int, int], ...]:
-        """Runs (id, site) whose reading is owed, which nobody reads and which were not rung for so many seconds; rung now."""
+    def unread_runs(self, *, rung_before: float) -> tuple[UnreadRun, ...]:
+        """Runs whose reading is owed, which nobody reads and which were not rung for so many seconds; rung now."""
         ...
 
     def close_runs(self, *, cut_off_after: float) -> tuple[Run, ...]:

@@ -13,6 +13,7 @@ from app.sync import standing
 from app.sync.owed import failure, failures, gate, in_time, pause_channel
 from app.sync.parts import Parts, site_with_id
 from app.sync.steps import StepResult, is_alone, report, step_result
+from app.sync.telling import tell_rejected
 
 log = structlog.get_logger("ordersync.road")
 
@@ -50,13 +51,16 @@ def _some(parts: Parts, *, batch_id: int) -> tuple[StepResult, bool]:
             outcomes += more
         except OrderSyncError as error:
             kind = type(error).__name__
-            log.warning("step_failed", link="acknowledge", site=site.name, failure=kind, reason=error.reason)
+            log.warning("step_failed", link="acknowledge", site=site.name, failure=kind)
             pause_channel(parts, site, error)
             outcomes += failures(parts, workable, error)
     settled = parts.store.settle_steps(
         Owed.ACKNOWLEDGE, batch_id=batch_id, token=token, outcomes=outcomes, closed=closed
     )
-    report(parts, Owed.ACKNOWLEDGE, batch_id, settled, claimed=len(owed), started=started)
+    failed = tell_rejected(
+        Owed.ACKNOWLEDGE, outcomes, numbers={step.step_id: step.external_number for step in owed}
+    )
+    report(parts, Owed.ACKNOWLEDGE, batch_id, settled, claimed=len(owed), failed=failed, started=started)
     return step_result(parts, settled, restarted=restarted), is_alone([each.unsettled for each in owed])
 
 

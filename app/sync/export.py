@@ -17,8 +17,8 @@ from app.sync.options import ErpOptions, erp_options
 from app.sync.outcomes import answered, kit_parents, looked_up
 from app.sync.owed import failure, failures, gate, in_time, pause_channel
 from app.sync.parts import Parts, site_with_id
-from app.sync.policy import pause_until
 from app.sync.steps import StepResult, report, step_result
+from app.sync.telling import pause_erp, tell_rejected
 from app.sync.verify import items_of
 
 log = structlog.get_logger("ordersync.road")
@@ -60,7 +60,10 @@ def _some(parts: Parts, *, batch_id: int, started: float) -> StepResult | None:
         settled = parts.store.settle_steps(
             Owed.EXPORT, batch_id=batch_id, token=token, outcomes=work.outcomes, closed=work.closed
         )
-    report(parts, Owed.EXPORT, batch_id, settled, claimed=len(owed), started=begun)
+    failed = tell_rejected(
+        Owed.EXPORT, work.outcomes, numbers={step.step_id: step.external_number for step in owed}
+    )
+    report(parts, Owed.EXPORT, batch_id, settled, claimed=len(owed), failed=failed, started=begun)
     return step_result(parts, settled, restarted=tuple(work.restarted))
 
 
@@ -90,13 +93,7 @@ class _Export:
                     self._deliver(row, of_row, left)
         except OrderSyncError as error:
             # Raised only by what reads: nothing was sent for those that are left, and what was in doubt stays so.
-            log.warning(
-                "step_failed",
-                link="export",
-                site=self.site.name,
-                failure=type(error).__name__,
-                reason=error.reason,
-            )
+            log.warning("step_failed", link="export", site=self.site.name, failure=type(error).__name__)
             if isinstance(error, Misconfigured):
                 self._pause_erp(error)
             self.outcomes += failures(self.parts, list(left.values()), error)
@@ -104,9 +101,7 @@ class _Export:
     def _pause_erp(self, error: Misconfigured) -> None:
         for row in self.parts.store.erps():
             if self.site.erp_id in {None, row.id}:
-                self.parts.store.pause_erp(
-                    row.id, until=pause_until(self.parts.store.now()), reason=error.reason
-                )
+                pause_erp(self.parts, row, error)
 
     def _still_wanted(self, owed: Sequence[OwedStep]) -> list[OwedStep]:
         """Ask the platform about those not just seen by acknowledging. What may have been sent is looked up in any case."""

@@ -1,7 +1,7 @@
 """Reading a site's orders: what the platform showed is stored, with the cursor, before anything else happens to it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -18,6 +18,7 @@ from app.sync.options import SiteOptions, site_options
 from app.sync.parts import Parts, maintenance_until, paused_sentence, site_with_id
 from app.sync.policy import pause_until, read_again_at
 from app.sync.schedule import next_site_run
+from app.sync.telling import pause_site, tell_summary
 
 log = structlog.get_logger("ordersync.fetch")
 
@@ -53,46 +54,74 @@ def fetch(parts: Parts, *, site_id: int, ring: Ring, run_id: int | None = None) 
         if run_id is not None:
             parts.store.finish_reading(run_id, state="failed", reason=error.reason)
         return FetchResult(run_id=run_id, state="failed", reason=error.reason)
-    asked = run_id is not None
-    now = parts.store.now()
-    if not asked and (not site.is_active or not site.orders_sync or site.order_next_run > now):
-        return FetchResult(run_id=None, state="not_due")
-    if run_id is not None and parts.store.run(run_id).is_read:
-        return FetchResult(run_id=run_id, state="read")
+    nothing = _nothing_to_do(parts, site, run_id)
+    if nothing is not None:
+        return nothing
     started = parts.ticks()
     until = maintenance_until(parts, site)
     if until is not None:
-        return _ended(parts, site, run_id, state="paused", reason=paused_sentence(now, until))
+        reason = paused_sentence(parts.store.now(), until)
+        return _ended(parts, site, run_id, state="paused", reason=reason)
     token = parts.store.claim_site(site_id, lease_seconds=parts.limits.lease)
     if token is None:
         # Somebody reads this site now. A run that waits for its turn is rung again by the sweeper.
         return FetchResult(run_id=run_id, state="busy")
+    # Once more under the lease: whoever had it until now may have read all there was, and moved the cursor.
+    site = site_with_id(parts, site_id)
+    nothing = _nothing_to_do(parts, site, run_id)
+    if nothing is not None:
+        parts.store.release_site(site_id, token, next_run=None)
+        return nothing
     next_run = next_site_run(parts, dict(site.settings))
     run = parts.store.open_run(kind="orders", site_id=site_id) if run_id is None else run_id
-    try:
-        if asked:
-            _unpause(parts, site)
-        result, again_at = _read(parts, site, token=token, run_id=run, ring=ring, started=started)
-        next_run = next_run if again_at is None else min(next_run, again_at)
-        return result
-    finally:
-        # A run that was cut off stays unread, and is rung again by the sweeper.
-        parts.store.release_site(site_id, token, next_run=next_run)
+
+    def ring_named(bell: Bell) -> None:
+        ring(replace(bell, site=site.name, run_id=run))
+
+    with structlog.contextvars.bound_contextvars(site=site.name, run=run):
+        try:
+            if run_id is not None:
+                _unpause(parts, site)
+            result, again_at = _read(parts, site, token=token, run_id=run, ring=ring_named, started=started)
+            next_run = next_run if again_at is None else min(next_run, again_at)
+            return result
+        finally:
+            # A run that was cut off stays unread, and is rung again by the sweeper.
+            parts.store.release_site(site_id, token, next_run=next_run)
+
+
+def _nothing_to_do(parts: Parts, site: Site, run_id: int | None) -> FetchResult | None:
+    """Why there is nothing to read, or None: a run that a person asked for is read once, a site by itself when it is due."""
+    if run_id is not None:
+        return FetchResult(run_id=run_id, state="read") if parts.store.run(run_id).is_read else None
+    if site.is_active and site.orders_sync and site.order_next_run <= parts.store.now():
+        return None
+    return FetchResult(run_id=None, state="not_due")
 
 
 def _unpause(parts: Parts, site: Site) -> None:
-    """A person who asks for a run wants the settings tried again now."""
-    parts.store.pause_site(site.id, until=None, reason=None)
+    """A person who asks for a run wants the settings tried again now; that the site's were wrong is kept until they prove right."""
+    parts.store.pause_site(site.id, until=None, reason=site.paused_reason)
     for row in parts.store.erps():
         if row.paused_reason is not None and site.erp_id in {None, row.id}:
             parts.store.pause_erp(row.id, until=None, reason=None)
 
 
-def _ended(parts: Parts, site: Site, run_id: int | None, *, state: str, reason: str) -> FetchResult:
+def _ended(
+    parts: Parts, site: Site, run_id: int | None, *, state: str, reason: str, failure: str | None = None
+) -> FetchResult:
+    tell = log.info if failure is None else log.warning
+    tell("fetch_ended", site=site.name, run=run_id, state=state, failure=failure)
     if run_id is not None:
-        parts.store.finish_reading(run_id, state=state, reason=reason)
-    log.info("fetch_ended", site=site.name, run=run_id, state=state, reason=reason)
+        ended = parts.store.finish_reading(run_id, state=state, reason=reason)
+        if ended is not None:
+            tell_summary(ended, site=site.name)
     return FetchResult(run_id=run_id, state=state, reason=reason)
+
+
+def _failed(parts: Parts, site: Site, run_id: int, error: OrderSyncError) -> FetchResult:
+    failure = type(error).__name__
+    return _ended(parts, site, run_id, state="failed", reason=error.reason, failure=failure)
 
 
 def _read(
@@ -108,15 +137,12 @@ def _read(
         complete = reading.run()
     except Misconfigured as error:
         until = pause_until(parts.store.now())
-        parts.store.pause_site(site.id, until=until, reason=error.reason)
-        log.error("site_paused", site=site.name, reason=error.reason)  # noqa: TRY400 - the reason says all; a trace would not help
-        return _ended(parts, site, run_id, state="failed", reason=error.reason), until
+        pause_site(parts, site, error)
+        return _failed(parts, site, run_id, error), until
     except OrderSyncError as error:
         # What was stored before stays stored and goes on; the cursor stands behind it, so nothing is passed over.
         asked = error.after if isinstance(error, Retry) else None
-        return _ended(parts, site, run_id, state="failed", reason=error.reason), read_again_at(
-            parts.store.now(), asked=asked
-        )
+        return _failed(parts, site, run_id, error), read_again_at(parts.store.now(), asked=asked)
     if site.paused_reason is not None:
         parts.store.pause_site(site.id, until=None, reason=None)
     if complete:

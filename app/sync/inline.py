@@ -3,10 +3,13 @@
 import heapq
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import count
 
+import structlog
+
 from app.domain.road import LINKS, Link, Owed, Stage
-from app.ports.store import Bell
+from app.ports.store import Bell, UnreadRun
 from app.sync import pipeline
 from app.sync.parts import Parts
 from app.sync.steps import StepResult
@@ -70,13 +73,14 @@ class InlineRoad:
             if not self.run_due():
                 time.sleep(0.1)
 
-    def _read(self, run_id: int, site_id: int) -> None:
-        pipeline.fetch(self._parts, site_id=site_id, run_id=run_id, ring=self.ring)
+    def _read(self, run: UnreadRun) -> None:
+        pipeline.fetch(self._parts, site_id=run.site_id, run_id=run.run_id, ring=self.ring)
 
     def _run(self, bell: Bell) -> None:
-        for link in bell.links:
-            result = STEPS[link](self._parts, batch_id=bell.batch_id)
-            for batch_id in result.restarted:
-                self.ring(Bell(batch_id=batch_id, link=Stage.NORMALIZE))
-            for batch_id, seconds in result.waiting:
-                self.ring(Bell(batch_id=batch_id, link=link), delay=seconds)
+        with structlog.contextvars.bound_contextvars(site=bell.site, run=bell.run_id, batch=bell.batch_id):
+            for link in bell.links:
+                result = STEPS[link](self._parts, batch_id=bell.batch_id)
+                for batch_id in result.restarted:
+                    self.ring(replace(bell, batch_id=batch_id, link=Stage.NORMALIZE))
+                for batch_id, seconds in result.waiting:
+                    self.ring(replace(bell, batch_id=batch_id, link=link), delay=seconds)

@@ -13,8 +13,9 @@ from app.domain.order import sku_key
 from app.errors import Misconfigured, OrderSyncError, UsageError
 from app.ports.store import ErpRow, Site
 from app.sync.parts import Parts, erp_maintenance_until, erp_of, paused_sentence
-from app.sync.policy import HOLD_SKU, pause_until
+from app.sync.policy import HOLD_SKU
 from app.sync.schedule import next_items_run
+from app.sync.telling import pause_erp
 
 log = structlog.get_logger("ordersync.items")
 
@@ -49,21 +50,25 @@ def sync_items(parts: Parts, *, erp_id: int) -> ItemsResult:
     if token is None:
         return ItemsResult(state="busy", reason="Another run is reading the items at this moment.")
     result = ItemsResult(state="failed")
+    failure = None
     try:
         result = _sync(parts, row)
     except Misconfigured as error:
-        parts.store.pause_erp(erp_id, until=pause_until(parts.store.now()), reason=error.reason)
-        log.error("erp_paused", erp=row.name, reason=error.reason)  # noqa: TRY400 - the reason says all; a trace would not help
+        pause_erp(parts, row, error)
+        failure = type(error).__name__
         result = ItemsResult(state="failed", reason=error.reason)
     except OrderSyncError as error:
+        failure = type(error).__name__
         result = ItemsResult(state="failed", reason=error.reason)
     finally:
         again = parts.store.now() if result.state == "partial" else next_items_run(parts, dict(row.settings))
         parts.store.release_items_sync(erp_id, token, next_run=again)
-    log.info(
+    tell = log.info if failure is None else log.warning
+    tell(
         "items_synced",
         erp=row.name,
         state=result.state,
+        failure=failure,
         read=result.read,
         new=result.new,
         released=result.released,

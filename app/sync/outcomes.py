@@ -91,7 +91,7 @@ def answered(
             )
             return Failed(id=step.step_id, reason=reason, kind="totals", order=step.order, document=answer)
         case Unknown():
-            log.warning("outcome_unknown", order=step.external_number, reason=answer.reason)
+            log.warning("outcome_unknown", order=step.external_number)
             return _doubtful(step, intent_at, options, now)
         case Reject():
             return failure(parts, step, answer, now=now)

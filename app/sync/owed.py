@@ -7,8 +7,9 @@ from app.domain.road import StepState
 from app.errors import Hold, Misconfigured, OrderSyncError
 from app.ports.store import Failed, OwedStep, Site, StepOutcome, Waiting
 from app.sync.parts import Parts, maintenance_until, paused_sentence
-from app.sync.policy import HOLD_MAINTENANCE, MAX_UNSETTLED, Later, Person, after, pause_until
+from app.sync.policy import HOLD_MAINTENANCE, MAX_UNSETTLED, Later, Person, after
 from app.sync.steps import poison
+from app.sync.telling import pause_site
 
 
 def failure(
@@ -54,7 +55,7 @@ def gate(parts: Parts, site: Site, owed: Sequence[OwedStep]) -> tuple[list[OwedS
 def pause_channel(parts: Parts, site: Site, error: OrderSyncError) -> None:
     """A site whose settings cannot work is left alone for a while."""
     if isinstance(error, Misconfigured):
-        parts.store.pause_site(site.id, until=pause_until(parts.store.now()), reason=error.reason)
+        pause_site(parts, site, error)
 
 
 def in_time(parts: Parts, started: float) -> bool:

@@ -5,16 +5,17 @@ from datetime import UTC, datetime
 
 from croniter import croniter
 
+from app.ports.store import ErpRow, Site
 from app.sync.options import erp_options, site_options
 from app.sync.parts import Parts
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Sites to be read and ERPs whose items are to be read, by id."""
+    """Sites to be read and ERPs whose items are to be read."""
 
-    site_ids: tuple[int, ...]
-    erp_ids: tuple[int, ...]
+    sites: tuple[Site, ...]
+    erps: tuple[ErpRow, ...]
 
 
 def next_time(cron: str, *, after: datetime) -> datetime:
@@ -27,7 +28,7 @@ def tick(parts: Parts) -> Due:
     """What is due now. Asking twice does no harm: whoever reads first takes the site's lease and sets its next time."""
     now = parts.store.now()
     sites = (
-        site.id
+        site
         for site in parts.store.sites()
         if site.is_active
         and site.orders_sync
@@ -35,11 +36,11 @@ def tick(parts: Parts) -> Due:
         and not _paused(site.paused_until, now)
     )
     erps = (
-        row.id
+        row
         for row in parts.store.erps()
         if row.is_active and row.items_next_run <= now and not _paused(row.paused_until, now)
     )
-    return Due(site_ids=tuple(sites), erp_ids=tuple(erps))
+    return Due(sites=tuple(sites), erps=tuple(erps))
 
 
 def _paused(until: datetime | None, now: datetime) -> bool:

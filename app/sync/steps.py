@@ -9,11 +9,12 @@ from datetime import datetime
 import structlog
 
 from app.domain.order import Order
-from app.domain.road import Owed, Stage
+from app.domain.road import Link, Stage
 from app.errors import Hold, OrderSyncError, Reject
 from app.ports.store import Claimed, Failed, Passed, Settled, Site, ThreadOutcome, Waiting
 from app.sync.parts import Parts, erp_of, maintenance_until, paused_sentence, site_with_id
 from app.sync.policy import HOLD_MAINTENANCE, MAX_UNSETTLED, SHORT, Later, Person, after
+from app.sync.telling import KIND_CRASH, tell_rejected
 
 log = structlog.get_logger("ordersync.road")
 
@@ -84,7 +85,12 @@ def _claim_and_run(parts: Parts, stage: Stage, *, batch_id: int, work: Work) -> 
         settled = parts.store.write(batch_id=batch_id, token=token, erp_ids=erp_ids, outcomes=outcomes)
     else:
         settled = parts.store.settle(stage, batch_id=batch_id, token=token, outcomes=outcomes)
-    report(parts, stage, batch_id, settled, claimed=len(claimed), started=started)
+    failed = tell_rejected(
+        stage,
+        outcomes,
+        numbers={each.thread_id: each.order_number or each.platform_order_id for each in claimed},
+    )
+    report(parts, stage, batch_id, settled, claimed=len(claimed), failed=failed, started=started)
     return step_result(parts, settled), is_alone([each.unsettled for each in claimed])
 
 
@@ -94,7 +100,14 @@ def is_alone(unsettled: Sequence[int]) -> bool:
 
 
 def report(
-    parts: Parts, link: Stage | Owed, batch_id: int, settled: Settled, *, claimed: int, started: float
+    parts: Parts,
+    link: Link,
+    batch_id: int,
+    settled: Settled,
+    *,
+    claimed: int,
+    failed: int,
+    started: float,
 ) -> None:
     """One log line for a settled step."""
     log.info(
@@ -104,6 +117,7 @@ def report(
         claimed=claimed,
         passed=settled.passed,
         waiting=settled.waiting,
+        failed=failed,
         milliseconds=round((parts.ticks() - started) * 1000),
     )
 
@@ -136,7 +150,7 @@ def poison(unsettled: int) -> Reject:
     """The failure of a row that was claimed again and again without an outcome."""
     return Reject(
         f"Its processing was cut off {unsettled - 1} times without an outcome; it may crash its process.",
-        kind="crash",
+        kind=KIND_CRASH,
     )
 
 
@@ -151,9 +165,7 @@ def _guarded(
     try:
         return work(site, claimed)
     except OrderSyncError as error:
-        log.warning(
-            "step_failed", link=str(stage), site=site.name, failure=type(error).__name__, reason=error.reason
-        )
+        log.warning("step_failed", link=str(stage), site=site.name, failure=type(error).__name__)
         return {each.thread_id: error for each in claimed}
 
 
@@ -181,11 +193,12 @@ def each_order(claimed: Sequence[Claimed], change: Callable[[Claimed], Order]) -
             found[each.thread_id] = error
         except _FAULTS as error:
             # A fault of ours in one order must not hold up the others; it is shown, not hidden. Its text may hold what the
-            # customer wrote, so only its kind and place are told.
+            # customer wrote, so only its kind and place are told; the log's traces leave it out as well.
             place = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{place.name}, line {place.lineno}"
             kind = type(error).__name__
-            log.error("unexpected_fault", thread=each.thread_id, failure=kind, where=where)  # noqa: TRY400 - see above
+            order = each.order_number or each.platform_order_id
+            log.exception("unexpected_fault", order=order, failure=kind, where=where)
             found[each.thread_id] = Reject(
                 f"An unexpected fault stopped it ({kind} in {where}).", kind="internal"
             )

@@ -2,20 +2,17 @@
 
 from collections.abc import Callable
 
-import structlog
-
-from app.ports.store import Run
+from app.ports.store import Run, UnreadRun
 from app.sync.fetch import Ring
 from app.sync.parts import Parts
 from app.sync.policy import SWEEPS_BEFORE_RINGING_AGAIN
-
-log = structlog.get_logger("ordersync.sweep")
+from app.sync.telling import tell_summary
 
 _MOST = 2_000
 _GIVE_UP_READING = 3600.0
 
-RingRun = Callable[[int, int], None]
-"""Tells the workers that a site (the second id) is to be read for a run (the first)."""
+RingRun = Callable[[UnreadRun], None]
+"""Tells the workers that a site is to be read for a run."""
 
 
 def sweep(parts: Parts, *, ring: Ring, interval: float, ring_run: RingRun | None = None) -> int:
@@ -26,8 +23,8 @@ def sweep(parts: Parts, *, ring: Ring, interval: float, ring_run: RingRun | None
     """
     quiet = interval * SWEEPS_BEFORE_RINGING_AGAIN
     if ring_run is not None:
-        for run_id, site_id in parts.store.unread_runs(rung_before=quiet):
-            ring_run(run_id, site_id)
+        for run in parts.store.unread_runs(rung_before=quiet):
+            ring_run(run)
     bells = parts.store.due(rung_before=quiet, limit=_MOST)
     for bell in bells:
         ring(bell)
@@ -38,7 +35,8 @@ def sweep(parts: Parts, *, ring: Ring, interval: float, ring_run: RingRun | None
 def close_runs(parts: Parts) -> tuple[Run, ...]:
     """End the runs none of whose orders is in motion, each with one summary line."""
     ended = parts.store.close_runs(cut_off_after=_GIVE_UP_READING)
-    for run in ended:
-        seconds = round((run.finished_at - run.started_at).total_seconds(), 1) if run.finished_at else 0.0
-        log.info("Summary", run=run.id, site=run.site_id, seconds=seconds, **run.counts)
+    if ended:
+        names = {site.id: site.name for site in parts.store.sites()}
+        for run in ended:
+            tell_summary(run, site="" if run.site_id is None else names[run.site_id])
     return ended

@@ -10,7 +10,8 @@ from app.errors import Hold, Misconfigured, Reject
 from app.ports.erp import ErpItem
 from app.ports.store import ErpRow
 from app.sync.parts import Parts
-from app.sync.policy import HOLD_SKU, pause_until
+from app.sync.policy import HOLD_SKU
+from app.sync.telling import pause_erp
 
 _ALLOWED = "allowed"
 _MISSING = "Not in the middleware yet: "
@@ -27,7 +28,7 @@ def verdicts(parts: Parts, row: ErpRow, skus: Sequence[str], *, afresh: bool) ->
     try:
         items = items_of(parts, row, to_ask, afresh=afresh)
     except Misconfigured as error:
-        parts.store.pause_erp(row.id, until=pause_until(parts.store.now()), reason=error.reason)
+        pause_erp(parts, row, error)
         raise
     found: dict[str, Verdict] = {}
     for sku in wanted:

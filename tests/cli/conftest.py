@@ -1,6 +1,7 @@
 """The command line as scripts use it: in this process, or as processes of its own, beside a sandbox shop and ERP."""
 
 import json
+import logging
 import os
 import shutil
 import sqlite3
@@ -56,7 +57,8 @@ class CommandLine:
             opened.append(open_program(settings, url=url))
             return opened[-1]
 
-        before = structlog.get_config()
+        root = logging.getLogger()
+        before, handlers, level = structlog.get_config(), list(root.handlers), root.level
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("app.cli.root.open_program", opening)
             try:
@@ -66,8 +68,12 @@ class CommandLine:
             finally:
                 for each in opened:
                     each.engine.dispose()
-                # The command's log writes to a stream that is closed now.
+                # The command's log writes to a stream that is closed now, and to a folder that goes away.
                 structlog.configure(**before)
+                for handler in [each for each in root.handlers if each not in handlers]:
+                    handler.close()
+                root.handlers[:] = handlers
+                root.setLevel(level)
 
     def good(self, *arguments: str, input: str | None = None, **environment: str) -> Result:  # noqa: A002 - click's name
         """Run a command that must succeed."""

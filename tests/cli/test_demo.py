@@ -113,6 +113,11 @@ def test_the_demo_ends_by_itself_with_one_json_object_and_leaves_nothing_behind(
     assert 0 < summary["seconds"] < 60
     assert len(summary["orders"]) == 22
     assert sorted(each.name for each in tmp_path.iterdir()) == ["complained.txt", "said.txt", "var"]
+    log = (tmp_path / "var" / "demo" / "log" / "order-sync.log").read_text(encoding="ascii")
+    lines = [json.loads(line) for line in log.splitlines()]
+    assert {line["process"] for line in lines} == {"worker", "beat", "flower", "cli"}
+    assert [line["exported"] for line in lines if line["event"] == "Summary"] == [18]
+    assert {line["level"] for line in lines} <= {"info", "warning"}
 
 
 def test_a_second_demo_says_that_one_is_running_and_ctrl_c_stops_the_first_in_order(

@@ -198,9 +198,16 @@ def test_what_waits_in_the_broker_is_counted(synced: Synced, empty_broker_url: s
         client.rpush("upkeep", "c")
         client.hset("unacked", "tag", "d")
     found = synced.ordersync.json("queue", REDIS_URL=empty_broker_url)
-    assert found["broker"] == {"queues": {"orders": 2, "owed": 0, "upkeep": 1}, "unacknowledged": 1, "fault": ""}
+    assert found["broker"] == {
+        "queues": {"orders": 2, "owed": 0, "upkeep": 1},
+        "unacknowledged": 1,
+        "fault": "",
+    }
     shown = sentence(synced.ordersync.good("queue", REDIS_URL=empty_broker_url).stdout)
-    assert "Messages in the broker: 2 for orders, 0 for owed, 1 for upkeep, 1 taken and not acknowledged." in shown
+    assert (
+        "Messages in the broker: 2 for orders, 0 for owed, 1 for upkeep, 1 taken and not acknowledged."
+        in shown
+    )
 
 
 def test_what_is_due_and_nobody_takes_is_said_to_be_stuck_where_it_stands(copied: CommandLine) -> None:

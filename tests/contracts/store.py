@@ -381,6 +381,20 @@ class StoreContract:
         world.store.pause_site(world.site_id, until=None, reason=None)
         assert (world.site().paused_until, world.site().paused_reason) == (None, None)
 
+    def test_a_pause_begins_once_however_many_find_the_reason_for_it(self, world: World) -> None:
+        until = START + timedelta(minutes=5)
+        for pause, row_id in (("pause_site", world.site_id), ("pause_erp", world.erp_id)):
+            stores = (world.store, world.other) * 2
+            found = at_once(
+                *(
+                    partial(getattr(store, pause), row_id, until=until, reason="Wrong key.")
+                    for store in stores
+                )
+            )
+            assert sorted(found) == [False, False, False, True]
+            assert getattr(world.store, pause)(row_id, until=None, reason=None) is False
+            assert getattr(world.store, pause)(row_id, until=until, reason="Wrong key.") is True
+
     # Items and kits.
 
     def test_an_item_sync_adds_and_renews_and_keeps_a_persons_refusal(self, world: World) -> None:
@@ -1511,6 +1525,25 @@ class StoreContract:
         world.clock.advance(1)
         assert world.other.due(rung_before=10, limit=100) == (bell,)
 
+    def test_a_bell_names_the_site_and_the_run_its_orders_have_in_common(self, world: World) -> None:
+        world.batch("1")
+        world.clock.advance(10)
+        (bell,) = world.store.due(rung_before=10, limit=100)
+        assert (bell.site, bell.run_id) == ("bgm", world.run_id)
+        first = world.run_id
+        world.run_id = world.store.open_run(kind="orders", site_id=world.site_id)
+        world.batch("2")
+        world.clock.advance(10)
+        (bell,) = world.store.due(rung_before=10, limit=100)
+        assert first != world.run_id
+        assert (bell.site, bell.run_id) == ("bgm", None)
+
+    def test_an_owed_steps_bell_names_them_too(self, world: World) -> None:
+        world.at(Stage.DELIVER, "1")
+        world.clock.advance(10)
+        (bell,) = world.store.due(rung_before=10, limit=100)
+        assert (bell.link, bell.site, bell.run_id) == (Owed.ACKNOWLEDGE, "bgm", world.run_id)
+
     def test_what_is_leased_waiting_or_ended_is_not_rung(self, world: World) -> None:
         leased, waiting, rejected = world.batch("1"), world.batch("2"), world.batch("3")
         world.read(Sighting(seen=seen("4"), skip="A test order."))
@@ -1624,8 +1657,10 @@ class StoreContract:
 
     def test_a_run_that_cannot_read_ends_at_once_with_its_reason(self, world: World) -> None:
         reason = "\x00\udfff The shop answers with HTML." + "x" * 2000
-        world.store.finish_reading(world.run_id, state="failed", reason=reason)
+        ended = world.store.finish_reading(world.run_id, state="failed", reason=reason)
         run = world.store.run(world.run_id)
+        assert run == ended
+        assert world.store.finish_reading(world.run_id, state="failed", reason=reason) is None
         assert (run.state, run.finished_at) == ("failed", world.clock())
         assert run.reason.startswith("? The shop answers with HTML.")
         assert world.store.close_runs(cut_off_after=LEASE) == ()

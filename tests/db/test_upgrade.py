@@ -105,13 +105,18 @@ class Morning:
         """What beat and workers do, until nothing is in motion: ticks, sweeps, and the road; waits are leapt over."""
         for _ in range(200):
             due = tick(self.parts)
-            for erp_id in due.erp_ids:
-                sync_items(self.parts, erp_id=erp_id)
-            for site_id in due.site_ids:
-                self.read(None, site_id)
+            for row in due.erps:
+                sync_items(self.parts, erp_id=row.id)
+            for site in due.sites:
+                self.read(None, site.id)
             while self.world.road.run_due():
                 pass
-            if sweep(self.parts, ring=self.world.road.ring, interval=0.0, ring_run=self.read):
+            if sweep(
+                self.parts,
+                ring=self.world.road.ring,
+                interval=0.0,
+                ring_run=lambda run: self.read(run.run_id, run.site_id),
+            ):
                 continue
             times = [
                 max(row["next_at"], row["lease_until"] or row["next_at"])

@@ -62,7 +62,7 @@ class Reading:
         return self.parts.store.erps()[0]
 
     def is_due(self) -> bool:
-        return tick(self.parts).erp_ids == (self.erp_id,)
+        return [erp.id for erp in tick(self.parts).erps] == [self.erp_id]
 
     def until_done(self) -> list[str]:
         states = [self.sync().state]

@@ -50,12 +50,12 @@ def test_a_disabled_site_is_due_no_more_until_it_is_enabled(program: Program) ->
     world = orders(program)
     world.batch("1")
     execute(program, "UPDATE rm_sites SET order_next_run = '2026-01-01 00:00:00.000000'")
-    assert tick(program.parts).site_ids == (world.site_id,)
+    assert [site.id for site in tick(program.parts).sites] == [world.site_id]
     assert disable_site(program.parts, "bgm") == 1
-    assert tick(program.parts).site_ids == ()
+    assert tick(program.parts).sites == ()
     assert len(program.parts.store.due(rung_before=0.0, limit=10)) == 1, "what was read goes on"
     assert abs((enable_site(program.parts, "bgm") - program.parts.store.now()).total_seconds()) < 30
-    assert tick(program.parts).site_ids == (world.site_id,)
+    assert [site.id for site in tick(program.parts).sites] == [world.site_id]
 
 
 @pytest.mark.parametrize("call", [enable_site, disable_site])
@@ -135,7 +135,7 @@ def removed(program: Program) -> Program:
 
 def test_a_removed_site_is_in_no_list_and_its_orders_stay(removed: Program) -> None:
     parts = removed.parts
-    assert (parts.store.sites(), tick(parts).site_ids) == ((), ())
+    assert (parts.store.sites(), tick(parts).sites) == ((), ())
     assert {each.order_number for each in parts.store.order_summaries(site="bgm", state=None, limit=9)} == {
         "BGM-1", "BGM-2",
     }  # fmt: skip
@@ -238,7 +238,7 @@ def test_a_removed_erp_with_orders_comes_back_as_the_same_and_no_other(removed: 
     (row,) = parts.store.removed_erps()
     late = sync_items(parts, erp_id=row.id)
     assert (late.state, late.reason) == ("failed", "The ERP was removed.")
-    assert tick(parts).erp_ids == ()
+    assert tick(parts).erps == ()
     assert refused(removed, add_erp, asked_erp(), company="another") == (
         f"The name bc belongs to an ERP that was removed (business_central at https://erp.example.test/api/v2.0, company "
         f"{COMPANY}): with exactly these it comes back; another ERP needs another name."

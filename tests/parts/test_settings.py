@@ -31,6 +31,11 @@ def test_unset_means_embedded_under_var(tmp_path: Path, monkeypatch: pytest.Monk
         lease=300.0,
         sweep_seconds=10.0,
         flower_auth=None,
+        log_file=var / "log" / "order-sync.log",
+        log_format="text",
+        log_level="INFO",
+        log_bytes=10_000_000,
+        log_files=10,
     )
     assert (found.embedded_database, found.embedded_broker) == (True, True)
     assert list(tmp_path.iterdir()) == []
@@ -87,6 +92,43 @@ def test_a_number_without_end_is_refused(tmp_path: Path, name: str, value: str) 
     with pytest.raises(Misconfigured) as refused:
         load(tmp_path, **{f"ORDERSYNC_{name}": value})
     assert refused.value.reason == f"ORDERSYNC_{name} is {value!r}; it must be a number of seconds."
+
+
+def test_the_log_can_be_moved_sized_and_switched_off(tmp_path: Path) -> None:
+    moved = load(
+        tmp_path,
+        ORDERSYNC_LOG_FILE=str(tmp_path / "elsewhere.log"),
+        ORDERSYNC_LOG_FORMAT="JSON",
+        ORDERSYNC_LOG_LEVEL="debug",
+        ORDERSYNC_LOG_BYTES="20000",
+        ORDERSYNC_LOG_FILES="2",
+    )
+    assert moved.log_file == tmp_path / "elsewhere.log"
+    assert (moved.log_format, moved.log_level, moved.log_bytes, moved.log_files) == (
+        "json",
+        "DEBUG",
+        20_000,
+        2,
+    )
+    assert load(tmp_path, ORDERSYNC_LOG_FILE="none").log_file is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("LOG_FORMAT", "xml", "it must be one of: text, json"),
+        ("LOG_LEVEL", "loud", "it must be one of: INFO, DEBUG, WARNING, ERROR"),
+        ("LOG_BYTES", "10 MB", "it must be a whole number from 10000 up"),
+        ("LOG_BYTES", "9999", "it must be a whole number from 10000 up"),
+        ("LOG_FILES", "1", "it must be a whole number from 2 up"),
+    ],
+)
+def test_a_log_setting_that_cannot_be_used_is_named(
+    tmp_path: Path, name: str, value: str, complaint: str
+) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        load(tmp_path, **{f"ORDERSYNC_{name}": value})
+    assert refused.value.reason == f"ORDERSYNC_{name} is {value!r}; {complaint}."
 
 
 @pytest.mark.parametrize("value", ["0", "-1"])

@@ -152,15 +152,15 @@ def test_a_write_in_doubt_when_the_window_begins_is_looked_up_afterwards(make_wo
 def test_a_scheduled_run_inside_the_window_stays_due_and_runs_when_it_ends(make_world: MakeWorld) -> None:
     world = make_world(orders=[plain_order(706)], at=OPENS - timedelta(hours=2), frozen=True)
     world.clock.move_to(OPENS + timedelta(hours=2))
-    assert world.site_id in tick(world.parts).site_ids
+    assert world.site_id in [site.id for site in tick(world.parts).sites]
     rung: list[Bell] = []
     paused = pipeline.fetch(world.parts, site_id=world.site_id, ring=rung.append)
     assert (paused.state, rung) == ("paused", [])
     world.clock.move_to(ENDS)
-    assert world.site_id in tick(world.parts).site_ids
+    assert world.site_id in [site.id for site in tick(world.parts).sites]
     read = pipeline.fetch(world.parts, site_id=world.site_id, ring=rung.append)
     assert (read.state, len(rung)) == ("read", 1)
-    assert world.site_id not in tick(world.parts).site_ids
+    assert world.site_id not in [site.id for site in tick(world.parts).sites]
 
 
 def test_an_order_held_for_its_sku_does_not_lose_its_reason_to_the_window(make_world: MakeWorld) -> None:

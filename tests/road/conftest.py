@@ -3,7 +3,7 @@
 import io
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from app.bootstrap import Program, open_program, prepare_database, sync_items
-from app.celery_door import Workers, worker_command
+from app.celery_door import CONCURRENCY, Workers, worker_command
 from app.demo import clock_shift
 from app.ports.store import Run
 from app.runtime import ProcessGroup
@@ -52,8 +52,8 @@ class Middleware:
     broker: str
     site_id: int
 
-    def start_worker(self, application: str = "workers.app") -> None:
-        command = worker_command()
+    def start_worker(self, application: str = "workers.app", *, concurrency: int = CONCURRENCY) -> None:
+        command = worker_command(concurrency=concurrency)
         command[command.index("workers.app")] = application
         self.group.start("worker", command, environment=self.environment, cwd=ROOT)
         self.workers.wait_until_they_answer(seconds=30)
@@ -65,7 +65,7 @@ class Middleware:
 
     def start_run(self) -> int:
         run_id = self.program.parts.store.open_run(kind="orders", site_id=self.site_id)
-        self.workers.send("fetch", site_id=self.site_id, run_id=run_id)
+        self.workers.send("fetch", site_id=self.site_id, run_id=run_id, site="bgm")
         return run_id
 
     def wait(self, run_id: int, *, seconds: float = 90, each_look: Callable[[], None] = lambda: None) -> Run:
@@ -91,16 +91,21 @@ class Middleware:
         return found
 
 
-@pytest.fixture
-def middleware(
-    tmp_path: Path, empty_broker_url: str, monkeypatch: pytest.MonkeyPatch
+def as_it_is(app: Any) -> Any:
+    return app
+
+
+@contextmanager
+def running_middleware(
+    tmp_path: Path, broker: str, *, shop: Shop, behind: Callable[[Any], Any] = as_it_is
 ) -> Iterator[Middleware]:
-    shop, erp = Shop(recorded_orders()), Erp()
+    """A middleware in `tmp_path`, with what stands between it and its peers' applications."""
+    erp = Erp()
     demo_fill(erp)
     environment = {
         "ORDERSYNC_VAR": str(tmp_path / "var"),
         "ORDERSYNC_ENV_FILE": "/dev/null",
-        "REDIS_URL": empty_broker_url,
+        "REDIS_URL": broker,
         # Outside of the ERP's maintenance window, whatever the hour of the week.
         "ORDERSYNC_CLOCK_SHIFT": str(clock_shift(datetime.now(UTC)).total_seconds()),
         **LIMITS,
@@ -108,10 +113,10 @@ def middleware(
     settings = load_settings(environment)
     prepare_database(settings)
     with ExitStack() as stack:
-        servers = [stack.enter_context(serve(made)) for made in (shop_app(shop), erp_app(erp))]
+        servers = [stack.enter_context(serve(behind(made))) for made in (shop_app(shop), erp_app(erp))]
         shop_url, erp_url = (server.url for server in servers)
         group = stack.enter_context(ProcessGroup(tmp_path / "log", grace=3.0))
-        program = open_program(settings, url=empty_broker_url)
+        program = open_program(settings, url=broker)
         stack.callback(program.engine.dispose)
         parts = program.parts
         erp_id = add_erp(
@@ -154,7 +159,11 @@ def middleware(
             ),
         )
         sync_items(parts, erp_id=erp_id)
-        workers = Workers(settings, url=empty_broker_url)
-        yield Middleware(
-            program, workers, group, environment, shop, erp, erp_url, servers, empty_broker_url, site_id
-        )
+        workers = Workers(settings, url=broker)
+        yield Middleware(program, workers, group, environment, shop, erp, erp_url, servers, broker, site_id)
+
+
+@pytest.fixture
+def middleware(tmp_path: Path, empty_broker_url: str) -> Iterator[Middleware]:
+    with running_middleware(tmp_path, empty_broker_url, shop=Shop(recorded_orders())) as found:
+        yield found

@@ -81,9 +81,9 @@ def test_the_sweeper_alone_ends_the_same_way_when_every_message_between_the_step
     assert_the_books_are_right(middleware)
 
 
-def test_messages_hold_ids_and_nothing_else(middleware: Middleware) -> None:
+def test_messages_hold_ids_and_the_sites_name_and_nothing_else(middleware: Middleware) -> None:
     middleware.start_run()
     with connect(middleware.broker) as client:
         message = json.loads(client.lindex("orders", 0))
     arguments, keywords, _ = json.loads(base64.b64decode(message["body"]))
-    assert (arguments, keywords) == ([], {"site_id": middleware.site_id, "run_id": 1})
+    assert (arguments, keywords) == ([], {"site_id": middleware.site_id, "run_id": 1, "site": "bgm"})

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, insert, select, update
+from sqlalchemy import ColumnElement, Row, Table, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.db.store.base import Base, cut
@@ -92,23 +92,21 @@ class Configuration(Base):
         with self._reading() as connection:
             return tuple(map(_site, connection.execute(select(sites).where(where).order_by(sites.c.name))))
 
-    def pause_erp(self, erp_id: int, *, until: datetime | None, reason: str | None) -> None:
-        """Leave this ERP alone until then; None goes on at once."""
-        with self._writing() as connection:
-            connection.execute(
-                update(erps)
-                .where(erps.c.id == erp_id)
-                .values(paused_until=until, paused_reason=None if reason is None else cut(reason))
-            )
+    def pause_erp(self, erp_id: int, *, until: datetime | None, reason: str | None) -> bool:
+        """Leave this ERP alone until then; None goes on at once. Returns whether a pause has begun with this."""
+        return self._pause(erps, erp_id, until, reason)
 
-    def pause_site(self, site_id: int, *, until: datetime | None, reason: str | None) -> None:
-        """Leave this site alone until then; None goes on at once."""
+    def pause_site(self, site_id: int, *, until: datetime | None, reason: str | None) -> bool:
+        """Leave this site alone until then; None goes on at once. Returns whether a pause has begun with this."""
+        return self._pause(sites, site_id, until, reason)
+
+    def _pause(self, table: Table, row_id: int, until: datetime | None, reason: str | None) -> bool:
         with self._writing() as connection:
-            connection.execute(
-                update(sites)
-                .where(sites.c.id == site_id)
-                .values(paused_until=until, paused_reason=None if reason is None else cut(reason))
-            )
+            before = select(table.c.paused_reason).where(table.c.id == row_id).with_for_update()
+            begins = reason is not None and connection.execute(before).scalar() is None
+            values = {"paused_until": until, "paused_reason": None if reason is None else cut(reason)}
+            connection.execute(update(table).where(table.c.id == row_id).values(**values))
+            return begins
 
 
 def _inserted(result: Any) -> int:

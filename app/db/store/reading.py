@@ -9,12 +9,13 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from app.db.store.base import Base, chunks, cut, lease_free
 from app.db.store.road import resolve_errors
+from app.db.store.upkeep import as_run, run_counts
 from app.db.tables import batches, events, inbox, runs, sites, steps, threads
 from app.db.types import storable
 from app.domain.reading import Cursor
 from app.domain.road import SENT, UNFINISHED, Owed, Stage, State
 from app.ports.sales_channel import Seen
-from app.ports.store import Bell, Restarted, Sighting, Stored
+from app.ports.store import Bell, Restarted, Run, Sighting, Stored
 
 
 class Reading(Base):
@@ -55,14 +56,25 @@ class Reading(Base):
             made = connection.execute(insert(runs).values(**values, started_at=self._now(connection)))
             return int(made.inserted_primary_key[0])  # type: ignore[index]
 
-    def finish_reading(self, run_id: int, *, state: str | None, reason: str) -> None:
-        """The reading of a run is over. `state` ends it at once (`paused`, `failed`); None leaves it to `close_runs`."""
+    def finish_reading(self, run_id: int, *, state: str | None, reason: str) -> Run | None:
+        """The reading of a run is over. `state` ends it at once (`paused`, `failed`); None leaves it to `close_runs`.
+
+        Returns the run where it ended with this.
+        """
         with self._writing() as connection:
             now = self._now(connection)
+            this = runs.c.id == run_id
+            is_over = connection.execute(
+                select(runs.c.finished_at).where(this).with_for_update()
+            ).scalar_one()
             values: dict[str, Any] = {"read_at": now, "reason": cut(reason)}
             if state is not None:
-                values |= {"state": state, "finished_at": now}
-            connection.execute(update(runs).where(runs.c.id == run_id).values(**values))
+                counts = run_counts(connection, run_id)
+                values |= {"state": state, "finished_at": now, "counts": counts}
+            connection.execute(update(runs).where(this).values(**values))
+            if state is None or is_over:
+                return None
+            return as_run(connection.execute(select(runs).where(this)).one())
 
     def adopt_waiting(self, site_id: int, *, run_id: int) -> tuple[Bell, ...]:
         """Make the site's waiting orders before delivery due and part of this run; what is to be rung for them."""

@@ -1,5 +1,6 @@
 """Upkeep: what is due and must be rung again, and which runs have come to their end."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,8 +9,8 @@ from sqlalchemy import Connection, Row, case, func, insert, select, update
 from app.db.store.base import Base, lease_free
 from app.db.store.owed import due_steps
 from app.db.tables import batches, orders, runs, sites, steps, threads
-from app.domain.road import UNFINISHED, Owed, Stage, State
-from app.ports.store import Bell, Run
+from app.domain.road import UNFINISHED, Link, Owed, Stage, State
+from app.ports.store import Bell, Run, UnreadRun
 
 BATCH = 100
 
@@ -26,19 +27,28 @@ class Upkeep(Base):
         with self._writing() as connection:
             now = self._now(connection)
             silent = now - timedelta(seconds=rung_before)
-            bells = self._due_threads(connection, now, silent, limit)
+            names = {row.id: row.name for row in connection.execute(select(sites.c.id, sites.c.name))}
+            bells = self._due_threads(connection, now, silent, limit, names=names)
             rung_batches = {bell.batch_id for bell in bells}
             for kind in Owed:
-                for bell in self._due_steps(connection, kind, now, silent, limit):
+                for bell in self._due_steps(connection, kind, now, silent, limit, names=names):
                     # One ring for each batch: acknowledge is followed by export in the same chain.
                     if bell.batch_id not in rung_batches:
                         rung_batches.add(bell.batch_id)
                         bells.append(bell)
             return tuple(bells)
 
-    def _due_threads(self, connection: Connection, now: datetime, silent: datetime, limit: int) -> list[Bell]:
+    def _due_threads(
+        self, connection: Connection, now: datetime, silent: datetime, limit: int, *, names: Mapping[int, str]
+    ) -> list[Bell]:
         query = (
-            select(threads.c.id, threads.c.site_id, threads.c.batch_id, threads.c.stage.label("link"))
+            select(
+                threads.c.id,
+                threads.c.site_id,
+                threads.c.batch_id,
+                threads.c.run_id,
+                threads.c.stage.label("link"),
+            )
             .where(
                 threads.c.state.in_(UNFINISHED),
                 threads.c.stage != Stage.DELIVER,
@@ -52,7 +62,7 @@ class Upkeep(Base):
         )
         rows = connection.execute(query).all()
         bells = [
-            Bell(batch_id=self._gather(connection, group, now), link=Stage(group[0].link))
+            _bell(self._gather(connection, group, now), Stage(group[0].link), group, names)
             for group in _groups(rows)
         ]
         if rows:
@@ -62,12 +72,21 @@ class Upkeep(Base):
         return bells
 
     def _due_steps(
-        self, connection: Connection, kind: Owed, now: datetime, silent: datetime, limit: int
+        self,
+        connection: Connection,
+        kind: Owed,
+        now: datetime,
+        silent: datetime,
+        limit: int,
+        *,
+        names: Mapping[int, str],
     ) -> list[Bell]:
         query = (
             due_steps(kind, now)
             .where(steps.c.rung_at.is_(None) | (steps.c.rung_at <= silent))
-            .add_columns(threads.c.id.label("thread_id"), threads.c.site_id, threads.c.batch_id)
+            .add_columns(
+                threads.c.id.label("thread_id"), threads.c.site_id, threads.c.batch_id, threads.c.run_id
+            )
             .order_by(steps.c.next_at)
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -77,9 +96,10 @@ class Upkeep(Base):
             connection.execute(
                 update(steps).where(steps.c.id.in_([row.id for row in rows])).values(rung_at=now)
             )
-        return [
-            Bell(batch_id=batch_id, link=kind) for batch_id in dict.fromkeys(row.batch_id for row in rows)
-        ]
+        by_batch: dict[int, list[Row[Any]]] = {}
+        for row in rows:
+            by_batch.setdefault(row.batch_id, []).append(row)
+        return [_bell(batch_id, kind, group, names) for batch_id, group in by_batch.items()]
 
     def _gather(self, connection: Connection, group: list[Row[Any]], now: datetime) -> int:
         """The batch these orders are in, or a new one where they are spread over several."""
@@ -93,13 +113,13 @@ class Upkeep(Base):
         )
         return batch_id
 
-    def unread_runs(self, *, rung_before: float) -> tuple[tuple[int, int], ...]:
-        """Runs (id, site) whose reading is owed, which nobody reads and which were not rung for so many seconds; rung now."""
+    def unread_runs(self, *, rung_before: float) -> tuple[UnreadRun, ...]:
+        """Runs whose reading is owed, which nobody reads and which were not rung for so many seconds; rung now."""
         with self._writing() as connection:
             now = self._now(connection)
             silent = func.coalesce(runs.c.rung_at, runs.c.started_at)
             query = (
-                select(runs.c.id, runs.c.site_id)
+                select(runs.c.id, runs.c.site_id, sites.c.name)
                 .join(sites, sites.c.id == runs.c.site_id)
                 .where(
                     runs.c.kind == "orders",
@@ -115,7 +135,7 @@ class Upkeep(Base):
                 connection.execute(
                     update(runs).where(runs.c.id.in_([row.id for row in found])).values(rung_at=now)
                 )
-            return tuple((row.id, row.site_id) for row in found)
+            return tuple(UnreadRun(run_id=row.id, site_id=row.site_id, site=row.name) for row in found)
 
     def close_runs(self, *, cut_off_after: float) -> tuple[Run, ...]:
         """End the runs none of whose orders is in motion. Returns those that ended now."""
@@ -149,6 +169,17 @@ class Upkeep(Base):
                 connection.execute(update(runs).where(runs.c.id == row.id).values(**end))
                 ended.append(as_run(row, **end))
             return tuple(ended)
+
+
+def _bell(batch_id: int, link: Link, group: list[Row[Any]], names: Mapping[int, str]) -> Bell:
+    """A batch's bell, with the names by which a reader of its messages knows it."""
+    run_ids = {row.run_id for row in group}
+    return Bell(
+        batch_id=batch_id,
+        link=link,
+        site=names[group[0].site_id],
+        run_id=run_ids.pop() if len(run_ids) == 1 else None,
+    )
 
 
 def _groups(rows: Any) -> list[list[Row[Any]]]:

@@ -1,0 +1,60 @@
+"""What all tasks share: each line of the log knows whose work it tells of, and no failure's text leaves the process."""
+
+from typing import Any
+
+import structlog
+from celery import Task
+from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
+from kombu.exceptions import OperationalError
+
+from app.bootstrap import DATABASE_AWAY
+from app.errors import Misconfigured
+
+log = structlog.get_logger("ordersync.task")
+
+
+class TaskEnded(Exception):
+    """A task was ended by a failure. It names the failure's class and nothing else: Flower shows this text."""
+
+
+class OrdersWait(Exception):
+    """Why a task is tried again. Flower shows its text; which order waits for what is in the database."""
+
+
+class LoggedTask(Task):  # type: ignore[misc] # Celery has no types.
+    """Binds what a task's lines belong to, and tells of its failures in our own words: Celery's quote them."""
+
+    throws = (TaskEnded,)
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        """Run the task. Raises `TaskEnded` for every failure; it has been logged then."""
+        context = {
+            "task": self.name,
+            "task_id": self.request.id,
+            "site": keywords.get("site"),
+            "erp": keywords.get("erp"),
+            "run": keywords.get("run_id"),
+            "batch": keywords.get("batch_id"),
+        }
+        known = {name: value for name, value in context.items() if value}
+        with structlog.contextvars.bound_contextvars(**known):
+            try:
+                return self.run(*arguments, **keywords)
+            except (Ignore, Reject, Retry):
+                raise
+            except SoftTimeLimitExceeded as error:
+                # What it had begun is under lease until then; the sweeper rings it again.
+                log.warning("task_out_of_time")
+                failure = type(error).__name__
+            except (*DATABASE_AWAY, OperationalError) as error:
+                failure = type(error).__name__
+                log.warning("task_interrupted", failure=failure)
+            except Misconfigured as error:
+                # The program cannot be opened with its settings. Those of sites and ERPs are the use-cases' to tell.
+                failure = type(error).__name__
+                log.error("program_misconfigured", reason=error.reason)  # noqa: TRY400 - the reason says all
+            except Exception as error:
+                failure = type(error).__name__
+                log.exception("task_failed", failure=failure)
+        # Outside of the handler, so that the failure itself is no part of what Celery sends.
+        raise TaskEnded(failure)
