@@ -1,13 +1,15 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Each makes .venv first, where it is not yet whole.
 
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint venv venv-test clean
+.PHONY: help demo test bench lint venv venv-test clean
 
 help: ## What there is
 	@echo "make demo          shop, middleware and ERP on this machine, until Ctrl-C; 'make demo ONCE=1' ends by itself"
 	@echo "make test          the whole test suite; 'make test PYTEST_ARGS=\"-k kits\"' passes arguments on"
+	@echo "make bench         how fast it is, beside a naive script; 'make bench BENCH_ARGS=\"--orders 200\"', '--help' tells the rest"
 	@echo "make lint          ruff, mypy and import-linter"
 	@echo "make venv          only .venv, with what the program needs to run"
 	@echo "make clean         takes away .venv, var and caches"
@@ -18,6 +20,9 @@ demo: venv
 
 test: venv-test
 	@exec .venv/bin/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+
+bench: venv-test
+	@exec .venv/bin/python -m tests.bench $(BENCH_ARGS)
 
 lint: venv-test
 	@.venv/bin/ruff check

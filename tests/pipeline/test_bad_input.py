@@ -359,7 +359,7 @@ def test_an_element_without_an_id_stops_the_page_by_name_and_moves_nothing(make_
     world.place(plain_order(362), plain_order(363))
     # The shop's listing keeps its own id; what it shows has none.
     world.shop._orders[362].body["id"] = None
-    world.shop._orders[362].raw = None
+    world.shop._orders[362].raw.clear()
     run = world.run()
     assert run.state == "failed"
     assert "no order with an id" in run.reason

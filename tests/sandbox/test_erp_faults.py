@@ -124,9 +124,10 @@ def test_the_request_log_counts_operations_and_keeps_no_bodies(api: Api) -> None
     with pytest.raises(ConnectionResetError):
         api.order()
     log = api.get("/_sandbox/requests").body["value"]
+    line = {"method": "POST", "query": ""}
     assert log == [
-        {"method": "POST", "path": f"{ROOT}/$batch", "query": "", "operations": 3, "status": 200},
-        {"method": "POST", "path": f"{ROOT}/salesOrders", "query": "", "operations": 0, "status": None},
+        line | {"path": f"{ROOT}/$batch", "operations": 3, "kinds": {"POST salesOrders": 3}, "status": 200},
+        line | {"path": f"{ROOT}/salesOrders", "operations": 0, "kinds": {}, "status": None},
     ]
 
 

@@ -289,6 +289,16 @@ def test_the_log_has_every_request_without_body_or_secret(
     assert session.get(f"{running.url}/_sandbox/requests").json() == []
 
 
+def test_the_log_says_how_many_orders_a_batch_names(
+    running: RunningServer, session: requests.Session
+) -> None:
+    batch = {"update": [{"id": 48}, {"id": 60}], "delete": [49]}
+    session.post(f"{running.url}{ORDERS}/batch", json=batch, auth=BASIC, headers=TLS)
+    session.get(f"{running.url}{ORDERS}/48", auth=BASIC, headers=TLS)
+    log = session.get(f"{running.url}/_sandbox/requests").json()
+    assert [one["entries"] for one in log] == [3, 0]
+
+
 def test_latency_is_added_and_taken_away_at_run_time(
     running: RunningServer, session: requests.Session
 ) -> None:

@@ -426,6 +426,16 @@ def test_generated_orders_are_paid_distinct_and_balance_to_the_cent(shop: Shop, 
     assert len({body["number"] for body in bodies}) == len({body["order_key"] for body in bodies}) == 50
 
 
+def test_two_shops_have_the_same_buyers_only_where_their_mail_domain_is_the_same() -> None:
+    def buyers(domain: str) -> list[str]:
+        shop = Shop(())
+        made = shop.generate(3, 1, mail_domain=domain)
+        return [shop.order(order_id)["billing"]["email"] for order_id in made]
+
+    assert buyers("one.test") == buyers("one.test") == [f"buyer{n}@one.test" for n in (1, 2, 3)]
+    assert not set(buyers("one.test")) & set(buyers("two.test"))
+
+
 @pytest.mark.parametrize(
     "broken",
     [

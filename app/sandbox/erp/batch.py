@@ -1,6 +1,7 @@
 """`$batch` (contract section 4): operations one by one, in order, each answered for itself."""
 
-import json
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
@@ -14,6 +15,7 @@ from app.sandbox.erp.ledger import Journal
 from app.sandbox.erp.service import encode
 from app.sandbox.erp.values import load
 
+_KEY = re.compile(r"\([^()]*\)")
 _METHODS = ("GET", "POST", "PATCH", "DELETE", "PUT")
 
 
@@ -169,9 +171,17 @@ def _reason(status: int) -> str:
     return {200: "OK", 201: "Created", 204: "No Content"}.get(status, "Error")
 
 
-def count_operations(body: bytes) -> int:
-    """How many operations a batch body holds, for the request log; 0 where it cannot be read."""
+def operation_kinds(body: Any) -> dict[str, int]:
+    """What a batch holds, for the request log: `GET items` and how often. Empty where it is none."""
     try:
-        return len(operations_of(json.loads(body)))
-    except (ValueError, Refusal):
-        return 0
+        return dict(Counter(_kind(each) for each in operations_of(body)))
+    except Refusal:
+        return {}
+
+
+def _kind(request: Any) -> str:
+    """Method and path of an operation, without company, keys and query."""
+    if not isinstance(request, dict):
+        return "?"
+    path = _KEY.sub("(id)", str(request.get("url", "")).partition("?")[0]).strip("/")
+    return f"{request.get('method', '?')} {path.removeprefix('companies(id)/')}"

@@ -1,6 +1,5 @@
 """One sales line, its values set one after another (contract section 2, salesOrderLines; section 7)."""
 
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +13,20 @@ from app.sandbox.erp.values import round_half_away
 _PRICE_PRECISION = Decimal("0.00001")
 _HUNDRED = Decimal(100)
 _ZERO = Decimal(0)
+_SETTERS = {
+    "lineType": "_set_type",
+    "lineObjectNumber": "_set_object",
+    "itemId": "_set_item_id",
+    "accountId": "_set_account_id",
+    "itemVariantId": "_set_variant",
+    "unitOfMeasureCode": "_set_unit",
+    "quantity": "_set_quantity",
+    "unitPrice": "_set_price",
+    "discountAmount": "_set_discount_amount",
+    "discountPercent": "_set_discount_percent",
+    "taxCode": "_set_tax_code",
+}
+"""Who validates which property; any other is kept as it is sent."""
 
 
 class Line:
@@ -24,19 +37,6 @@ class Line:
         self._precision = precision
         self.values = dict(values) if values else SALES_ORDER_LINES.blank()
         self.assembly = False
-        self._setters: dict[str, Callable[[Any], None]] = {
-            "lineType": self._set_type,
-            "lineObjectNumber": self._set_object,
-            "itemId": self._set_item_id,
-            "accountId": self._set_account_id,
-            "itemVariantId": self._set_variant,
-            "unitOfMeasureCode": self._set_unit,
-            "quantity": self._set_quantity,
-            "unitPrice": self._set_price,
-            "discountAmount": self._set_discount_amount,
-            "discountPercent": self._set_discount_percent,
-            "taxCode": self._set_tax_code,
-        }
 
     def write(self, body: Any, *, document_id: str = "") -> None:
         """Set the body's values in turn, each only where it differs from what is there."""
@@ -50,8 +50,12 @@ class Line:
         if not self._books.switches.json_order:
             values = {name: values[name] for name in SALES_ORDER_LINES.properties if name in values}
         for name, value in values.items():
-            if value != self.values[name]:
-                self._setters.get(name, lambda v, n=name: self.values.update({n: v}))(value)
+            if value == self.values[name]:
+                continue
+            if name in _SETTERS:
+                getattr(self, _SETTERS[name])(value)
+            else:
+                self.values[name] = value
 
     def finish(self) -> None:
         """What a line must have to be inserted."""
@@ -192,6 +196,9 @@ class Line:
         self._discount_from_percent()
 
     def _discount_from_percent(self) -> None:
+        if not self.values["discountPercent"]:
+            self.values["discountAmount"] = _ZERO
+            return
         amount = self._gross * self.values["discountPercent"] / _HUNDRED
         self.values["discountAmount"] = round_half_away(amount, self._precision)
 

@@ -54,11 +54,12 @@ class Entity:
     type_name: str
     table: str
     properties: Mapping[str, Property]
+    unset: Mapping[str, Any]
     needs_document: str = ""
 
     def blank(self) -> dict[str, Any]:
         """A row in which every property is unset."""
-        return {name: prop.empty for name, prop in self.properties.items()}
+        return dict(self.unset)
 
 
 def _guid(name: str, *, locked: bool = False) -> Property:
@@ -92,7 +93,8 @@ def _address(prefix: str, *, locked: bool = False) -> list[Property]:
 
 
 def _entity(name: str, type_name: str, table: str, *properties: Property, needs_document: str = "") -> Entity:
-    return Entity(name, type_name, table, {p.name: p for p in properties}, needs_document)
+    unset = {p.name: p.empty for p in properties}
+    return Entity(name, type_name, table, {p.name: p for p in properties}, unset, needs_document)
 
 
 _ID = _guid("id", locked=True)
@@ -305,7 +307,7 @@ SALES_ORDER_LINES = _entity(
 
 
 def _posted_lines(name: str, type_name: str, table: str, document: str) -> Entity:
-    return Entity(name, type_name, table, SALES_ORDER_LINES.properties, document)
+    return _entity(name, type_name, table, *SALES_ORDER_LINES.properties.values(), needs_document=document)
 
 
 SALES_INVOICE_LINES = _posted_lines(

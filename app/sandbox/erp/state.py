@@ -34,12 +34,16 @@ _LOG_LENGTH = 50_000
 
 @dataclass(frozen=True, slots=True)
 class LoggedRequest:
-    """What the request log keeps: never a body. `status` is None where the connection was cut."""
+    """What the request log keeps: never a body. `status` is None where the connection was cut.
+
+    `kinds` says what the `operations` of a batch were: `{"POST salesOrders": 50, "GET salesOrders": 50}`.
+    """
 
     method: str
     path: str
     query: str
     operations: int
+    kinds: dict[str, int]
     status: int | None
 
 

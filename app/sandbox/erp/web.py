@@ -7,12 +7,13 @@ from typing import Any
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from app.sandbox.erp.batch import count_operations
+from app.sandbox.erp.batch import operation_kinds
 from app.sandbox.erp.calls import JSON_TYPE, Answer, Call, Dropped, refused
 from app.sandbox.erp.control import control_door
 from app.sandbox.erp.errors import Refusal, resource_not_found
 from app.sandbox.erp.service import encode
 from app.sandbox.erp.state import ROOT_PATH, Erp, LoggedRequest
+from app.sandbox.erp.values import load
 
 _VERBS = ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"]
 _LARGEST_BODY = 350 * 1024 * 1024
@@ -40,7 +41,7 @@ def _response(erp: Erp, answer: Answer) -> Response:
     return response
 
 
-def _exchange(erp: Erp, work: Callable[[], Answer], *, operations: int = 0) -> Response:
+def _exchange(erp: Erp, work: Callable[[], Answer], *, kinds: dict[str, int] | None = None) -> Response:
     """Do the work, log the request without its body, and answer, or cut the connection."""
     status: int | None = None
     try:
@@ -54,7 +55,17 @@ def _exchange(erp: Erp, work: Callable[[], Answer], *, operations: int = 0) -> R
         return Response(b"", status=500)
     finally:
         query = request.query_string.decode("latin-1")
-        erp.record(LoggedRequest(request.method, request.path, query, operations, status))
+        kinds = kinds or {}
+        erp.record(LoggedRequest(request.method, request.path, query, sum(kinds.values()), kinds, status))
+
+
+def _batch_body(sent: bytes) -> tuple[Any, dict[str, int]]:
+    """A batch as JSON, read once, and what it holds; what cannot be read stays as it is, to be refused in its turn."""
+    try:
+        body = load(sent)
+    except Refusal:
+        return sent, {}
+    return body, operation_kinds(body)
 
 
 def create_app(erp: Erp) -> Flask:
@@ -74,16 +85,17 @@ def create_app(erp: Erp) -> Flask:
         return _exchange(erp, work)
 
     def api(path: str = "") -> Response:
+        sent = request.get_data()
+        body, kinds = _batch_body(sent) if path == "$batch" else (sent, {})
         call = Call(
             method="GET" if request.method == "HEAD" else request.method,
             path=path,
             raw_query=request.query_string.decode("latin-1"),
             headers={name.lower(): value for name, value in request.headers.items()},
-            body=request.get_data(),
+            body=body,
             root=request.host_url.rstrip("/") + ROOT_PATH,
         )
-        operations = count_operations(request.get_data()) if path == "$batch" else 0
-        return _exchange(erp, lambda: erp.answer(call), operations=operations)
+        return _exchange(erp, lambda: erp.answer(call), kinds=kinds)
 
     app.add_url_rule(ROOT_PATH, "root", api, methods=_VERBS)
     app.add_url_rule(f"{ROOT_PATH}/", "root_slash", api, methods=_VERBS)

@@ -50,6 +50,8 @@ class LoggedRequest:
     method: str
     path: str
     query: str
+    entries: int
+    """How many orders a batch names; 0 for any other request."""
     status: int
     """0 when there was no answer."""
 
@@ -148,7 +150,8 @@ class Middleware:
                 return answer
             return _replay(recorded_answers()[fault.kind], cast("StartResponse", noted))
         finally:
-            self.log.append(LoggedRequest(method, path, _without_secrets(query), status))
+            entries = environ.get("sandbox.entries", 0)
+            self.log.append(LoggedRequest(method, path, _without_secrets(query), entries, status))
 
     def _misbehave(
         self, fault: Fault, environ: WSGIEnvironment, start_response: StartResponse

@@ -10,6 +10,9 @@ from .answers import JsonObject
 from .money import amount_text, recalculate, unit_price
 from .orders import Catalogue, Desk, Product, links, payment_url
 
+MAIL_DOMAIN = "example.test"
+"""Where the buyers of generated orders have their mailboxes."""
+
 _RATES = (("US-CA-CA STATE-1", 1, "CA State", 7.25), ("US-CA-LA COUNTY-2", 2, "LA County", 2.25))
 _FIRST = ("Ann", "José", "Mei", "Olu", "Zoë", "Priya", "Lars", "Nguyễn", "Sam", "Renée", "Ivo", "Ada")
 _LAST = (
@@ -50,7 +53,14 @@ def _products(catalogue: Catalogue, skus: list[str]) -> list[Product]:
 
 
 def generated_orders(
-    shape: JsonObject, desk: Desk, *, moments: list[str], lines: int, skus: list[str], site: str
+    shape: JsonObject,
+    desk: Desk,
+    *,
+    moments: list[str],
+    lines: int,
+    skus: list[str],
+    site: str,
+    mail_domain: str = MAIL_DOMAIN,
 ) -> Iterator[JsonObject]:
     """Paid processing orders of ``lines`` lines each, one for each moment, whose totals balance to the cent.
 
@@ -86,7 +96,7 @@ def generated_orders(
             prices_include_tax=False,
             customer_id=0,
             order_key=key,
-            billing={**address, "email": f"buyer{order_id}@example.test", "phone": phone},
+            billing={**address, "email": f"buyer{order_id}@{mail_domain}", "phone": phone},
             shipping={**address, "phone": phone},
             payment_method=method,
             payment_method_title=title,

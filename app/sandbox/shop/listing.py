@@ -27,7 +27,7 @@ def _text(body: JsonObject, name: str) -> str:
 
 
 class StoredOrder:
-    """One order of the shop: its body, its sort keys, and its body as bytes once it was asked for."""
+    """One order of the shop: its body, its sort keys, and its body as bytes by decimals, once it was asked for."""
 
     __slots__ = ("body", "created", "created_local", "id", "modified", "modified_local", "raw", "status")
 
@@ -36,7 +36,7 @@ class StoredOrder:
             raise TypeError("an order needs an integer id")
         self.id: int = body["id"]
         self.body = body
-        self.raw: bytes | None = None
+        self.raw: dict[int, bytes] = {}
         self.created = self.modified = self.created_local = self.modified_local = now
         self.status = ""
         self.refresh(now)
@@ -44,7 +44,7 @@ class StoredOrder:
     def refresh(self, now: str = "") -> None:
         """Take the sort keys from the body anew, and forget its bytes."""
         body = self.body
-        self.raw = None
+        self.raw = {}
         self.status = str(body.get("status") or "")
         self.created = _text(body, "date_created_gmt") or self.created or now
         self.modified = _text(body, "date_modified_gmt") or self.modified or now

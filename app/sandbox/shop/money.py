@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -24,6 +24,7 @@ _HEADER = (
 )
 _LINE_FIELDS = ("subtotal", "subtotal_tax", "total", "total_tax", "taxes", "price", "quantity")
 _LINE = ("subtotal", "subtotal_tax", "total", "total_tax")
+_ROUNDED = ("line_items", "shipping_lines", "fee_lines", "refunds", "tax_lines")
 
 
 def cents(value: Any) -> int:
@@ -79,13 +80,22 @@ def recalculate(body: JsonObject) -> None:
     )
 
 
+def json_copy(value: Any) -> Any:
+    """A copy of a JSON value that shares no list and no object with it; `deepcopy` takes five times as long."""
+    if isinstance(value, dict):
+        return {name: json_copy(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [json_copy(inner) for inner in value]
+    return value
+
+
 def with_decimals(body: JsonObject, dp: int) -> JsonObject:
     """The body as ``dp=N`` shows it: more decimals for lines, the header stays rounded to 2.
 
     The stored precision of a line is taken from its unrounded ``price`` where that agrees with the
     recorded total; taxes follow from it and the rate.
     """
-    shown = copy.deepcopy(body)
+    shown = {**body, **{kind: json_copy(body[kind]) for kind in _ROUNDED if kind in body}}
     rates = {line["rate_id"]: line for line in shown.get("tax_lines", [])}
     _round_names(shown, _HEADER, dp)
     for line in shown.get("line_items", []):
@@ -109,8 +119,11 @@ def _round_names(item: JsonObject, names: tuple[str, ...], dp: int) -> None:
 
 def _decimals(value: Any, dp: int) -> Any:
     """An amount with ``dp`` decimals; what is no amount stays as it is."""
-    if not isinstance(value, str):
-        return value
+    return _text_decimals(value, dp) if isinstance(value, str) else value
+
+
+@lru_cache(maxsize=50_000)
+def _text_decimals(value: str, dp: int) -> str:
     try:
         return str(Decimal(value).quantize(Decimal(1).scaleb(-dp), rounding=ROUND_HALF_UP))
     except InvalidOperation:

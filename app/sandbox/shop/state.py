@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import threading
 from collections.abc import Callable, Iterable
@@ -13,9 +12,9 @@ from zoneinfo import ZoneInfo
 from .answers import ApiError, JsonObject, encode, filter_fields
 from .auth import ApiKey, Keyring
 from .dates import gmt_text, local_text, utc_now
-from .generate import generated_orders
+from .generate import MAIL_DOMAIN, generated_orders
 from .listing import ListQuery, OrderIndex, Page, QueryValue, StoredOrder, cut_page, read_list_query
-from .money import amount_text, cents, plain_number, unit_price, with_decimals
+from .money import amount_text, cents, json_copy, plain_number, unit_price, with_decimals
 from .orders import (
     DEFAULT_SITE,
     Catalogue,
@@ -53,7 +52,7 @@ _COUPONS = (
     Coupon("five-off", "fixed_cart", 500),
     Coupon("prod3", "fixed_cart", 300),
 )
-_CHEAP = frozenset({"id", "meta_data", "status"})
+_CHEAP = frozenset({"dp", "id", "meta_data", "status"})
 _DATES = ("created", "modified", "completed", "paid")
 
 
@@ -148,7 +147,7 @@ class Shop:
         with self._lock:
             self._fractional = on
             for order in self._orders.values():
-                order.raw = None
+                order.raw = {}
 
     def add_product(self, sku: str, name: str, price: str) -> int:
         """Add a product that new orders can name; returns its id."""
@@ -230,11 +229,9 @@ class Shop:
         return order
 
     def _bytes(self, order: StoredOrder, dp: int = 2) -> bytes:
-        if dp != 2:
-            return encode(self._shown(order, dp))
-        if order.raw is None:
-            order.raw = encode(self._shown(order, 2))
-        return order.raw
+        if dp not in order.raw:
+            order.raw[dp] = encode(self._shown(order, dp))
+        return order.raw[dp]
 
     def _shown(self, order: StoredOrder, dp: int) -> JsonObject:
         body = order.body
@@ -307,9 +304,14 @@ class Shop:
         skus: Iterable[str] = (),
         *,
         spread_seconds: float = 0,
+        mail_domain: str = MAIL_DOMAIN,
         announce: bool = False,
     ) -> list[int]:
-        """Make valid, paid processing orders; their dates end now and cover ``spread_seconds``."""
+        """Make valid, paid processing orders; their dates end now and cover ``spread_seconds``.
+
+        Every order has a buyer of its own, and two shops that make the same orders have the same buyers
+        where their ``mail_domain`` is the same.
+        """
         with self._lock:
             now = self.clock()
             step = spread_seconds / max(count - 1, 1)
@@ -318,7 +320,13 @@ class Shop:
             ]
             shape = next(body for body in recorded_orders() if body["id"] == 60)
             made = generated_orders(
-                shape, self._desk, moments=moments, lines=lines, skus=list(skus), site=self.site()
+                shape,
+                self._desk,
+                moments=moments,
+                lines=lines,
+                skus=list(skus),
+                site=self.site(),
+                mail_domain=mail_domain,
             )
             ids = []
             for body in made:
@@ -368,7 +376,7 @@ class Shop:
                 validate(data, self.statuses)
             order = self._find(order_id, writing=True)
             old = order.body
-            new = _cheap_copy(old) if _CHEAP.issuperset(data) else copy.deepcopy(old)
+            new = _cheap_copy(old) if _CHEAP.issuperset(data) else json_copy(old)
             write_order(new, data, self._desk, self.statuses)
             # Section 5: order tables move the date at every PUT, even an empty one; posts storage
             # only when more than meta changed.
@@ -449,11 +457,7 @@ class Shop:
 
     def batch(self, data: Any, *, fields: str = "") -> bytes:
         """/orders/batch (section 7): per-item errors in a 200, items not validated, 100 at most."""
-        kinds: dict[str, list[Any]] = {}
-        for kind in ("create", "update", "delete"):
-            items = data.get(kind) if isinstance(data, dict) else None
-            if isinstance(items, list) and items:
-                kinds[kind] = items
+        kinds = batch_items(data)
         if sum(map(len, kinds.values())) > BATCH_LIMIT:
             raise ApiError(
                 413,
@@ -540,7 +544,7 @@ class Shop:
         """
         with self._lock:
             order = self._parent(order_id)
-            new = copy.deepcopy(order.body)
+            new = json_copy(order.body)
             refund = _new_refund(new, data, self._desk, self.site())
             new["refunds"] = [
                 {
@@ -560,6 +564,16 @@ class Shop:
             self._index.changed()
         self.webhooks.announce(order_id, "updated")
         return refund
+
+
+def batch_items(data: Any) -> dict[str, list[Any]]:
+    """What a batch asks for, by kind, in the order in which it is done."""
+    kinds: dict[str, list[Any]] = {}
+    for kind in ("create", "update", "delete"):
+        items = data.get(kind) if isinstance(data, dict) else None
+        if isinstance(items, list) and items:
+            kinds[kind] = items
+    return kinds
 
 
 def _as_id(value: Any) -> int:

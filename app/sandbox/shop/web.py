@@ -17,9 +17,10 @@ from .answers import ApiError, JsonObject, encode
 from .auth import Signed
 from .dates import local_text
 from .faults import Middleware, read_fault
+from .generate import MAIL_DOMAIN
 from .listing import page_link, php_query
 from .recorded import recorded_orders
-from .state import Shop
+from .state import Shop, batch_items
 from .webhooks import Webhook
 
 API = "/wp-json/wc/v3"
@@ -200,8 +201,9 @@ class _ShopApp:
 
     def batch(self) -> Response:
         """POST, PUT or PATCH /orders/batch (section 7)."""
-        fields = request.args.get("_fields", "")
-        return self.respond(self.shop.batch(self.data(), fields=fields), allow=_BATCH_ALLOW)
+        fields, data = request.args.get("_fields", ""), self.data()
+        request.environ["sandbox.entries"] = sum(map(len, batch_items(data).values()))
+        return self.respond(self.shop.batch(data, fields=fields), allow=_BATCH_ALLOW)
 
     # Notes and refunds
 
@@ -409,13 +411,14 @@ class _Control:
         return _plain(next(one for one in self.shop.overview() if one["id"] == order_id))
 
     def generate(self) -> Response:
-        """POST {"count", "lines", "skus", "spread_seconds", "announce"}."""
+        """POST {"count", "lines", "skus", "spread_seconds", "mail_domain", "announce"}."""
         data = self.data()
         ids = self.shop.generate(
             int(data.get("count", 1)),
             int(data.get("lines", 2)),
             [str(sku) for sku in data.get("skus") or []],
             spread_seconds=float(data.get("spread_seconds", 0)),
+            mail_domain=str(data.get("mail_domain") or MAIL_DOMAIN),
             announce=bool(data.get("announce", False)),
         )
         return _plain({"ids": ids}, 201)
