@@ -12,6 +12,9 @@ from app.runtime import broker_url
 from app.settings import load_settings
 from workers.application import make_app
 
+# What a worker makes (database, logs) is for its own user only.
+os.umask(0o077)
+
 
 def _app() -> Celery:
     command = click.get_current_context(silent=True)

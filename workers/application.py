@@ -128,5 +128,7 @@ def _show_that_beat_lives(sender: Any, **_: Any) -> None:
     def sent(**_: Any) -> None:
         heart.beat()
 
+    # It lives before it has anything to send.
+    sent()
     signals.after_task_publish.connect(sent, weak=False)
     atexit.register(heart.end)

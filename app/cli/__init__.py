@@ -3,6 +3,8 @@
 Exit codes: 0 done, 1 failed, 2 wrong use.
 """
 
+import os
+
 from app.cli import assortment, changing, completing, connecting, desk, health, looking, running, waiting
 from app.cli.root import main
 
@@ -15,6 +17,13 @@ __all__ = [
     "health",
     "looking",
     "main",
+    "run",
     "running",
     "waiting",
 ]
+
+
+def run() -> None:
+    """The command `ordersync`. What it makes (database, key, logs) is for its own user only: it holds people's addresses."""
+    os.umask(0o077)
+    main()

@@ -12,6 +12,8 @@ QUIET = {
     # What it loads and looks at in each process; that it changes the schema it says on another.
     "alembic.runtime.plugins": logging.WARNING,
     "urllib3": logging.WARNING,
+    # Flower asks the workers at its start, before any is up; its page shows who answers.
+    "flower.inspector": logging.ERROR,
     "sqlalchemy": logging.WARNING,
     "asyncio": logging.WARNING,
     # Warnings of Python are for whoever develops; the tests take each of them for a failure.
