@@ -227,7 +227,7 @@ class _Up:
 def _logged(event: Started | Ended | NotStarted) -> None:
     match event:
         case Started(name, pid):
-            log.info("process_started", child=name, pid=pid)
+            log.info("process_started", child=name, child_pid=pid)
         case Ended(name, code, pause):
             log.log(_level(pause), "process_ended", child=name, pause=pause, **_ending(code))
         case NotStarted(name, reason, pause):

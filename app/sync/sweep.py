@@ -38,5 +38,6 @@ def close_runs(parts: Parts) -> tuple[Run, ...]:
     if ended:
         names = {site.id: site.name for site in parts.store.sites()}
         for run in ended:
-            tell_summary(run, site="" if run.site_id is None else names[run.site_id])
+            # A site may be removed between the two questions.
+            tell_summary(run, site=names.get(run.site_id or 0, ""))
     return ended
