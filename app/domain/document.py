@@ -36,7 +36,7 @@ def dump(order: Order) -> dict[str, Any]:
 
 def load(document: dict[str, Any]) -> Order:
     """The order a document describes. Raises `KeyError`, `TypeError` or `ValueError` for anything but our own documents."""
-    scalars = {each.name: document[each.name] for each in fields(Order) if each.name in document}
+    scalars = {name: document[name] for name in _NAMES[Order] if name in document}
     payment = dict(document["payment"])
     return Order(
         **{
@@ -62,14 +62,11 @@ def _time(text: str | None) -> datetime | None:
 
 
 def _line(document: dict[str, Any]) -> Line:
-    decimals = {name: Decimal(document[name]) for name in ("amount", "quantity", "credit", "nominal", "tax")}
-    return Line(
-        **{
-            **document,
-            **decimals,
-            "type": LineType(document["type"]),
-            "listed": None if document["listed"] is None else Decimal(document["listed"]),
-            "verdict": None if document["verdict"] is None else Verdict(document["verdict"]),
-            "verified_at": _time(document["verified_at"]),
-        }
-    )
+    read = dict(document)
+    for name in ("amount", "quantity", "credit", "nominal", "tax"):
+        read[name] = Decimal(read[name])
+    read["type"] = LineType(read["type"])
+    read["listed"] = None if read["listed"] is None else Decimal(read["listed"])
+    read["verdict"] = None if read["verdict"] is None else Verdict(read["verdict"])
+    read["verified_at"] = _time(read["verified_at"])
+    return Line(**read)

@@ -31,6 +31,7 @@ _PASSING = frozenset(
 """
 _LIVE = frozenset(("price", "image", "parent_name", "global_unique_id"))
 """Parts of a line that are computed at each read, or belong to the product as it is now."""
+_ENCODER = json.JSONEncoder(ensure_ascii=True, sort_keys=True, separators=(",", ":"), default=str)
 _LINES = ("line_items", "shipping_lines", "fee_lines", "coupon_lines", "tax_lines")
 
 
@@ -70,7 +71,7 @@ def meta_pairs(meta: Any) -> list[tuple[str, Any]]:
     pairs = [
         (str(each["key"]), each.get("value")) for each in meta if isinstance(each, dict) and "key" in each
     ]
-    return sorted(pairs, key=lambda pair: (pair[0], _canonical(pair[1])))
+    return sorted(pairs, key=lambda pair: (pair[0], _canonical(pair[1]))) if len(pairs) > 1 else pairs
 
 
 def content_hash(*, given: dict[str, Any], settings: Settings) -> str:
@@ -81,7 +82,8 @@ def content_hash(*, given: dict[str, Any], settings: Settings) -> str:
     ]
     for name in _LINES:
         if isinstance(given.get(name), list):
-            content[name] = sorted((_line(each) for each in given[name]), key=_canonical)
+            lines = [_line(each) for each in given[name]]
+            content[name] = sorted(lines, key=_canonical) if len(lines) > 1 else lines
     if given.get("payment_method") in settings.pay_later_methods:
         # It comes with a status, ours or another, and goes into no check of such an order.
         content.pop("date_paid_gmt", None)
@@ -136,4 +138,4 @@ def _line(line: Any) -> Any:
 
 def _canonical(value: Any) -> str:
     # Decimals as text: "1.0" and "1.00" differ, as they do in the body.
-    return json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"), default=str)
+    return _ENCODER.encode(value)
