@@ -12,7 +12,7 @@ import psutil
 _SAMPLE_SECONDS = 0.1
 _WHOLE_EVERY = 10
 """Looking for new children, and letting the kernel sum up the shares of shared pages, is done in one sample of so many."""
-_CALM_SECONDS = 0.5
+_CALM_SECONDS = 2.0
 _CALM_CORES = 0.2
 _MEGABYTE = 1024 * 1024
 _NOT_BUSY = frozenset({"idle", "iowait", "guest", "guest_nice"})

@@ -119,15 +119,18 @@ def test_killed_children_time_limits_and_a_database_that_is_away_are_warnings(mi
     middleware.start_worker("tests.road.stumbling", concurrency=1)
     run = middleware.wait(middleware.start_run())
     assert run.counts["exported"] == 18
+    # The orders may be at their end before the last of their troubles is. What becomes of a killed child's task depends on what
+    # the pool notices first: that the child is gone, or that the task's time is over.
     deadline = time.monotonic() + 30
-    # The pool waits ten seconds before it takes a killed child's task for lost.
-    while "WorkerLostError" not in str(lines := lines_of(middleware)):
-        assert time.monotonic() < deadline, lines
-        time.sleep(0.2)
+    texts = ("SIGKILL", "Hard time limit", "task_out_of_time", "task_interrupted")
+    while True:
+        lines = lines_of(middleware)
+        warned = "\n".join(line["event"] for line in lines if line["level"] == "warning")
+        if all(text in warned for text in texts):
+            break
+        assert time.monotonic() < deadline, warned
+        time.sleep(0.1)
     assert_no_errors(lines)
-    warned = "\n".join(line["event"] for line in lines if line["level"] == "warning")
-    for text in ("SIGKILL", "WorkerLostError", "Hard time limit", "task_out_of_time", "task_interrupted"):
-        assert text in warned
     interrupted = [line for line in lines if line["event"] == "task_interrupted"]
     assert [(line["failure"], line["site"], "batch" in line) for line in interrupted] == [
         ("OperationalError", "bgm", True)
