@@ -4,11 +4,14 @@ import json
 from dataclasses import fields
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
 from app.domain.order import Address, Line, LineType, Order, Payment, Verdict
 
+_DECIMALS = ("amount", "quantity", "credit", "nominal", "tax")
 _NAMES = {kind: tuple(each.name for each in fields(kind)) for kind in (Order, Address, Payment, Line)}
+_VALUES = {names: attrgetter(*names) for names in _NAMES.values()}
 
 
 def _plain(value: Any) -> Any:
@@ -17,7 +20,13 @@ def _plain(value: Any) -> Any:
         return str(value)
     if isinstance(value, datetime):
         return value.isoformat()
-    return {name: getattr(value, name) for name in _NAMES[type(value)]}
+    names = _NAMES[type(value)]
+    plain = dict(zip(names, _VALUES[names](value), strict=True))
+    if isinstance(value, Line):
+        # Most of what an order consists of; said here, it is not asked for one by one.
+        for name in _DECIMALS:
+            plain[name] = str(plain[name])
+    return plain
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_plain)
@@ -63,7 +72,7 @@ def _time(text: str | None) -> datetime | None:
 
 def _line(document: dict[str, Any]) -> Line:
     read = dict(document)
-    for name in ("amount", "quantity", "credit", "nominal", "tax"):
+    for name in _DECIMALS:
         read[name] = Decimal(read[name])
     read["type"] = LineType(read["type"])
     read["listed"] = None if read["listed"] is None else Decimal(read["listed"])

@@ -125,7 +125,7 @@ class Restarted:
     batch_id: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Claimed:
     """One order under lease at a stage. `body` is the raw body at normalize, `document` the order so far afterwards.
 
@@ -143,13 +143,19 @@ class Claimed:
     body: str | None
     document: str | None
 
+    @cached_property
+    def order(self) -> Order:
+        """The order so far, read when it is first asked for."""
+        return document.load_text(self.document or "")
+
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """The order goes on to the next stage with this document."""
+    """The order goes on to the next stage. `document` is what stands of it already, where the stage has changed nothing."""
 
     thread_id: int
     order: Order
+    document: str | None = None
     detail: Json = field(default_factory=dict)
 
 

@@ -8,7 +8,6 @@ it claims the batch's orders that stand at its stage and are due, and settles ea
 
 from collections.abc import Callable, Sequence
 
-from app.domain import document
 from app.domain.balance import computed_total, sum_text
 from app.domain.credit import CreditTooLarge
 from app.domain.credit import apply_store_credit as spread_credit
@@ -91,7 +90,7 @@ def _verified(
     """
     row = erp_of(parts, site)
     kits = parts.store.kits()
-    changed = each_order(claimed, lambda each: change(_order(each), kits))
+    changed = each_order(claimed, lambda each: change(each.order, kits))
     ready = {thread_id: order for thread_id, order in changed.items() if isinstance(order, Order)}
     skus = [sku for order in ready.values() for sku in wanted_skus(order, kits=kits)]
     found = verdicts(parts, row, skus, afresh=afresh)
@@ -109,7 +108,7 @@ def apply_store_credit(parts: Parts, *, batch_id: int) -> StepResult:
     """Store credit is spread over the lines that bear it; afterwards the lines add up to the total."""
 
     def applied(each: Claimed) -> Order:
-        order = _order(each)
+        order = each.order
         try:
             credited = spread_credit(order, unit=smallest_unit(order.currency))
         except CreditTooLarge as error:
@@ -133,10 +132,6 @@ def write(parts: Parts, *, batch_id: int) -> StepResult:
 
     def work(site: Site, claimed: Sequence[Claimed]) -> dict[int, Outcome]:
         erp_of(parts, site)
-        return each_order(claimed, _order)
+        return each_order(claimed, lambda each: each.order)
 
     return run_stage(parts, Stage.WRITE, batch_id=batch_id, work=work)
-
-
-def _order(claimed: Claimed) -> Order:
-    return document.load_text(claimed.document or "")

@@ -172,7 +172,8 @@ def _guarded(
 def thread_outcome(parts: Parts, claimed: Claimed, outcome: Outcome, *, now: datetime) -> ThreadOutcome:
     """An order's outcome as the store settles it."""
     if isinstance(outcome, Order):
-        return Passed(thread_id=claimed.thread_id, order=outcome)
+        unchanged = claimed.document if claimed.document and outcome is claimed.order else None
+        return Passed(thread_id=claimed.thread_id, order=outcome, document=unchanged)
     decision = after(
         outcome, attempts=claimed.attempts, waiting_since=claimed.waiting_since, now=now, spread=parts.spread
     )

@@ -251,7 +251,11 @@ def _document(order: Order) -> str:
 
 
 def _documents(outcomes: Iterable[ThreadOutcome]) -> dict[int, str]:
-    return {each.thread_id: _document(each.order) for each in outcomes if isinstance(each, Passed)}
+    return {
+        each.thread_id: _document(each.order) if each.document is None else each.document
+        for each in outcomes
+        if isinstance(each, Passed)
+    }
 
 
 def _thread_id(outcome: ThreadOutcome) -> int:
