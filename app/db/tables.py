@@ -328,6 +328,7 @@ error_orders = _table(
     # Equal to the thread's id and stage while open, NULL when resolved: one open row each, on every database.
     Column("open_key", String(64), unique=True),
     Index(None, "resolved_at", "site_id"),
+    Index(None, "thread_id"),
 )
 
 id_map = _table(

@@ -360,6 +360,9 @@ def test_an_order_that_was_on_hold_in_between_has_the_hash_it_had_at_first(metho
     assert hashed(back) == hashed(first)
 
 
+@settings(
+    deadline=None
+)  # Each example normalizes every recorded body with it; a busy machine takes its time.
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(),

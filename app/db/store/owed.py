@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.db.store.base import NARROW_FROM, Base, chunks, cut, lease_free
@@ -128,9 +128,14 @@ class OwedSteps(Base):
     ) -> Settled:
         """Store what became of the claimed steps; those no longer under this token are left alone."""
         with self._writing() as connection:
-            return _StepSettlement(self, connection, kind=kind, batch_id=batch_id, token=token).settle(
-                outcomes, closed
+            picked = or_(
+                steps.c.id.in_([_step_id(each) for each in outcomes]),
+                steps.c.thread_id.in_([each.thread_id for each in closed]),
             )
+            settlement = _StepSettlement(
+                self, connection, kind=kind, batch_id=batch_id, mine=(picked, steps.c.lease_token == token)
+            )
+            return settlement.settle(outcomes, closed)
 
     def customer_link(self, erp_id: int, email: str, *, intend: bool) -> CustomerLink | None:
         """The stored link for an e-mail address; with `intend`, an intent is stored where there is none."""
@@ -214,16 +219,24 @@ def _owed(row: Row[Any]) -> OwedStep:
 class _StepSettlement:
     """One settling transaction over owed steps."""
 
-    def __init__(self, store: Base, connection: Connection, *, kind: Owed, batch_id: int, token: str) -> None:
+    def __init__(
+        self,
+        store: Base,
+        connection: Connection,
+        *,
+        kind: Owed,
+        batch_id: int,
+        mine: tuple[ColumnElement[bool], ...],
+    ) -> None:
         self._connection = connection
         self._now = store._now(connection)  # noqa: SLF001 - a part of the store, split off for its length
         self._kind = kind
         self._batch_id = batch_id
-        claimed = select(steps.c.thread_id).where(steps.c.kind == kind, steps.c.lease_token == token)
+        claimed = select(steps.c.thread_id).where(steps.c.kind == kind, *mine)
         locked = select(*SETTLED).where(threads.c.id.in_(claimed)).order_by(threads.c.id).with_for_update()
         self._threads = {row.id: row for row in connection.execute(locked)}
-        mine = select(steps).where(steps.c.kind == kind, steps.c.lease_token == token).with_for_update()
-        self._steps = {row.id: row for row in connection.execute(mine)}
+        ours = select(steps).where(steps.c.kind == kind, *mine).with_for_update()
+        self._steps = {row.id: row for row in connection.execute(ours)}
         self._settled = {"lease_until": None, "lease_token": None, "unsettled": 0, "rung_at": self._now}
 
     def settle(self, outcomes: Sequence[StepOutcome], closed: Sequence[Closed]) -> Settled:

@@ -445,7 +445,8 @@ class _Writer:
             query = select(
                 orders.c.erp_id, orders.c.external_number, orders.c.thread_id, orders.c.platform_order_id
             )
-            for other in self._connection.execute(query.where(orders.c.external_number.in_(part))):
+            of_erps = orders.c.erp_id.in_(set(self._erp_ids.values()))
+            for other in self._connection.execute(query.where(of_erps, orders.c.external_number.in_(part))):
                 if other.thread_id not in rows:
                     owner[other.erp_id, other.external_number] = other.platform_order_id
         for thread_id, row in rows.items():
