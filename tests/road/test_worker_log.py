@@ -180,11 +180,14 @@ def test_a_broker_that_goes_away_and_comes_back_leaves_warnings(tmp_path: Path, 
         broker.group.kill("broker")
         time.sleep(4)
         broker.start()
-        if "worker" in group.poll():
-            # Celery's worker may end when its broker goes away; what supervises it starts it again.
-            group.restart("worker")
+
+        def supervise() -> None:
+            # Celery's worker may end when its broker has gone away, also a while after; what supervises it starts it again.
+            if "worker" in group.poll():
+                group.restart("worker")
+
         middleware.shop.generate(5, 2, SKUS)
-        run = middleware.wait(middleware.start_run())
+        run = middleware.wait(middleware.start_run(), each_look=supervise)
         assert run.counts["exported"] == 5
         lines = lines_of(middleware)
     assert_no_errors(lines)
