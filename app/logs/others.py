@@ -38,6 +38,8 @@ _HEALING = frozenset(
         "TimeoutError",
         # A worker's child was killed or had to be: the sweeper rings its orders again, and counts how often that happens.
         "RestartFreqExceeded",
+        # Met in Celery's own code, after ours had ended.
+        "SoftTimeLimitExceeded",
         "Terminated",
         "TimeLimitExceeded",
         "WorkerLostError",
