@@ -6,6 +6,7 @@ from sqlalchemy import (
     JSON,
     Boolean,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -84,6 +85,16 @@ sites = _table(
     Column("order_next_run", UtcTime, nullable=False),
     Column("cursor_modified", UtcTime),
     Column("cursor_order_id", String(64), nullable=False, default=""),
+    # By how many seconds the platform's clock went before ours when it was last asked, and when it was last read far back.
+    Column("clock_ahead", Float),
+    Column("wide_read_at", UtcTime),
+    # Readings that failed since the last that did not; NULL is none.
+    Column("failures", Integer),
+    # Where the platform sends its webhooks, the secrets they are checked against (encrypted), and when to look after them.
+    Column("hook_url", String(500)),
+    Column("hook_secrets", LongText),
+    Column("hooks_next_check", UtcTime),
+    Column("reconcile_next_run", UtcTime),
     Column("paused_until", UtcTime),
     Column("paused_reason", String(1000)),
     Column("lease_until", UtcTime),
@@ -152,6 +163,8 @@ inbox = _table(
     Column("modified_at", UtcTime),
     Column("read_at", UtcTime, nullable=False),
     Column("body", LongText, nullable=False),
+    # The body with those parts that the platform shows only in calls of their own; NULL until they were asked for.
+    Column("completed", LongText),
     UniqueConstraint("site_id", "platform_order_id", "version"),
 )
 
@@ -265,6 +278,7 @@ orders = _table(
     UniqueConstraint("erp_id", "external_number"),
     Index(None, "imported"),
     Index(None, "order_number"),
+    Index(None, "site_id", "order_date"),
 )
 
 addresses = _table(
@@ -353,4 +367,53 @@ events = _table(
     Column("by", String(64), nullable=False),
     Column("detail", JSON, nullable=False),
     Index(None, "thread_id"),
+)
+
+# One row for each delivery of a webhook that was believed; it is also the job of reading the order that it names.
+deliveries = _table(
+    "rm_delivery",
+    _id(),
+    Column("site_id", Integer, ForeignKey("rm_sites.id"), nullable=False),
+    Column("delivery_id", String(128), nullable=False),
+    Column("topic", String(64), nullable=False),
+    Column("platform_order_id", String(64), nullable=False),
+    Column("received_at", UtcTime, nullable=False),
+    # NULL once the order was read, or where there is none to be read.
+    Column("next_at", UtcTime),
+    Column("rung_at", UtcTime),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("lease_until", UtcTime),
+    Column("lease_token", String(36)),
+    Column("done_at", UtcTime),
+    Column("outcome", String(255), nullable=False, default=""),
+    UniqueConstraint("site_id", "delivery_id"),
+    Index(None, "next_at"),
+    Index(None, "site_id", "received_at"),
+)
+
+certificates = _table(
+    "rm_certificate",
+    _id(),
+    Column("site_id", Integer, ForeignKey("rm_sites.id"), nullable=False),
+    # Orders created from here (NULL: from ever) up to `until_at` were compared.
+    Column("from_at", UtcTime),
+    Column("until_at", UtcTime, nullable=False),
+    Column("made_at", UtcTime, nullable=False),
+    Column("complete", Flag, nullable=False),
+    Column("counts", JSON, nullable=False),
+    Column("findings", JSON, nullable=False),
+    Index(None, "site_id", "made_at"),
+)
+
+alerts = _table(
+    "rm_alert",
+    _id(),
+    Column("site_id", Integer, ForeignKey("rm_sites.id"), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("reason", String(1000), nullable=False),
+    Column("opened_at", UtcTime, nullable=False),
+    Column("closed_at", UtcTime),
+    # The site and the kind while it is open, NULL once it is over: one open row each, on every database.
+    Column("open_key", String(64), unique=True),
+    Index(None, "closed_at"),
 )

@@ -3,11 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from app.domain.windows import Window
 from app.ports.erp import Erp
 from app.ports.sales_channel import SalesChannel
+
+if TYPE_CHECKING:
+    from app.ports.hooks import Hooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class Connector:
     `read_settings` turns the strings a person typed into typed values (JSON-storable), defaults filled in, and raises
     `UsageError` naming the key, what is wrong with it and what would be right. `setting_text` is the way back: the key and
     its stored value in, a string out that `read_settings` reads as that value. `windows` are maintenance windows of this
-    system that no setting removes. `late` is how long after a lost reply the system may still commit a write (T_LATE).
+    system that no setting removes. `late` is how long after a lost reply the system may still commit a write (T_LATE). `hooks` is None where the system sends no webhooks, or none that we read.
     """
 
     platform: str
@@ -60,6 +63,7 @@ class Connector:
     setting_text: Callable[[str, Any], str] = plain_text
     windows: tuple[Window, ...] = field(default=())
     late: timedelta = timedelta(minutes=20)
+    hooks: "Hooks | None" = None
 
 
 OpenSalesChannel = Callable[[Account], SalesChannel]

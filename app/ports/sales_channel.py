@@ -1,6 +1,6 @@
 """A sales channel: a shop or marketplace that orders are read from and that is told when one has been taken over."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -10,6 +10,7 @@ from app.domain.order import Order
 from app.domain.reading import Position
 from app.errors import OrderSyncError
 from app.ports.examination import Examination
+from app.ports.survey import Survey
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,22 @@ class Probe:
     answered_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One order as a short list shows it. `eligible`, `number` and the times are those of `Seen`; `total` is the platform's.
+
+    `total` is None where it cannot be read.
+    """
+
+    platform_order_id: str
+    number: str
+    status: str
+    eligible: bool
+    total: Decimal | None
+    created_at: datetime | None
+    modified_at: datetime | None
+
+
 class SalesChannel(Protocol):
     """Raises `Retry`, `Misconfigured` or `Unknown` (writes only), and no other failures, for the whole of a call."""
 
@@ -81,8 +98,15 @@ class SalesChannel(Protocol):
         """
         ...
 
+    def complete(self, bodies: Sequence[str]) -> Sequence[str | OrderSyncError]:
+        """These bodies with what the platform shows of an order only in calls of its own: one answer for each, in order.
+
+        A body that lacks nothing comes back as it is and costs no call. `Retry` stands for what could not be read now.
+        """
+        ...
+
     def normalize(self, body: str, *, prefix: str) -> Order:
-        """The raw `body` in our own words, balanced to the cent. Pure. Raises `Reject` with every fault named."""
+        """The raw `body`, completed where that was needed, in our own words, balanced to the cent. Pure. Raises `Reject` with every fault named."""
         ...
 
     def probe(self) -> Probe:
@@ -91,4 +115,15 @@ class SalesChannel(Protocol):
 
     def examine(self) -> Examination:
         """Harmless calls that prove as much as can be proved: reading, writing, and the settings of this site."""
+        ...
+
+    def census(self, *, since: datetime | None, until: datetime) -> Iterator[tuple[Listed, ...]]:
+        """Every order created from `since` (or ever) to `until` that is eligible now, page by page, each order once.
+
+        Orders that are not eligible may be among them and say so. Both ends are included. Small answers, few calls.
+        """
+        ...
+
+    def survey(self, *, orders: int) -> Survey:
+        """What this very platform does, measured by reading alone, on its last `orders` orders where orders are looked at."""
         ...

@@ -26,7 +26,11 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A configured sales channel. `credentials` are as stored: encrypted."""
+    """A configured sales channel. `credentials` and `hook_secrets` are as stored: encrypted.
+
+    `clock_ahead` is by how many seconds its clock went before ours when it was last asked, `failures` how many readings have
+    failed since the last that did not. `hook_url` is where its platform sends webhooks, empty where it sends none.
+    """
 
     id: int
     name: str
@@ -44,6 +48,13 @@ class Site:
     cursor: Cursor | None
     paused_until: datetime | None
     paused_reason: str | None
+    clock_ahead: float | None = None
+    wide_read_at: datetime | None = None
+    failures: int = 0
+    hook_url: str = ""
+    hook_secrets: str = ""
+    hooks_next_check: datetime | None = None
+    reconcile_next_run: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +116,10 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What `store_page` did. `batch_id` is to be rung; `full`: the limit was reached before the page's end."""
+    """What `store_page` did. `batch_id` is to be rung; `full`: the limit was reached before the page's end.
+
+    `closed` orders are no longer wanted by the platform and had not been sent anywhere.
+    """
 
     batch_id: int | None
     new: int = 0
@@ -113,6 +127,7 @@ class Stored:
     again: int = 0
     amended: int = 0
     known: int = 0
+    closed: int = 0
     full: bool = False
     lost_lease: bool = False
 
@@ -129,7 +144,7 @@ class Restarted:
 class Claimed:
     """One order under lease at a stage. `body` is the raw body at normalize, `document` the order so far afterwards.
 
-    `fresh`: a person resumed it, so cached verdicts do not count. `waiting_since` is when it first had to wait here.
+    `body` is None where it is not stored any more, and `completed` says that it has all its parts. `fresh`: a person resumed it, so cached verdicts do not count. `waiting_since` is when it first had to wait here.
     """
 
     thread_id: int
@@ -142,6 +157,8 @@ class Claimed:
     fresh: bool
     body: str | None
     document: str | None
+    version: int = 1
+    completed: bool = False
 
     @cached_property
     def order(self) -> Order:
@@ -426,6 +443,28 @@ class Store(Protocol):
 
         `limit` counts unseen orders only. `cursor_after[n]` is the cursor once the first n rows are stored.
         """
+        ...
+
+    def store_read(
+        self, site_id: int, sightings: Sequence[Sighting], *, read_at: datetime, run_id: int | None = None
+    ) -> Stored:
+        """Store orders that were read by their ids: new ones, new versions. The cursor stays.
+
+        An order that is not eligible is stored only where it was sent already (as an amendment); where it was not, it is
+        closed, and where it is not known, it is left alone.
+        """
+        ...
+
+    def keep_completed(self, site_id: int, bodies: Mapping[tuple[str, int], str]) -> None:
+        """Keep the completed bodies of these versions, by platform order id and version, beside what was received first."""
+        ...
+
+    def note_clock(self, site_id: int, token: str, *, clock_ahead: float | None, wide: bool) -> None:
+        """How far the platform's clock is ahead of ours, and with `wide` that it was read far back now."""
+        ...
+
+    def count_failure(self, site_id: int, *, failed: bool) -> int:
+        """How many readings of this site have failed in a row, this one counted; one that did not fail sets it to none."""
         ...
 
     # The road.

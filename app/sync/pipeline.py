@@ -15,7 +15,8 @@ from app.domain.kits import KitError, Kits, expand
 from app.domain.money import smallest_unit
 from app.domain.order import Order
 from app.domain.road import Stage
-from app.errors import Reject
+from app.errors import OrderSyncError, Reject
+from app.ports.sales_channel import SalesChannel
 from app.ports.store import Claimed, Site
 from app.sync.acknowledge import acknowledge
 from app.sync.export import export
@@ -41,9 +42,43 @@ def normalize(parts: Parts, *, batch_id: int) -> StepResult:
 
     def work(site: Site, claimed: Sequence[Claimed]) -> dict[int, Outcome]:
         channel = parts.peers.channel(site)
-        return each_order(claimed, lambda each: channel.normalize(each.body or "", prefix=site.prefix))
+        bodies, missing = _completed(parts, site, channel, claimed)
+        there = [each for each in claimed if each.thread_id in bodies]
+        return missing | each_order(
+            there, lambda each: channel.normalize(bodies[each.thread_id], prefix=site.prefix)
+        )
 
     return run_stage(parts, Stage.NORMALIZE, batch_id=batch_id, work=work)
+
+
+def _completed(
+    parts: Parts, site: Site, channel: SalesChannel, claimed: Sequence[Claimed]
+) -> tuple[dict[int, str], dict[int, Outcome]]:
+    """Each order's body with all its parts, and the failures of those that have none now. What took a call is kept."""
+    bodies: dict[int, str] = {}
+    missing: dict[int, Outcome] = {}
+    asked: list[tuple[Claimed, str]] = []
+    for each in claimed:
+        if each.body is None:
+            missing[each.thread_id] = Reject(
+                f"What the platform sent is not stored any more; `ordersync reconcile {site.name} --heal` reads it again.",
+                kind="internal",
+            )
+        elif each.completed:
+            bodies[each.thread_id] = each.body
+        else:
+            asked.append((each, each.body))
+    answers = channel.complete([body for _, body in asked])
+    kept: dict[tuple[str, int], str] = {}
+    for (each, body), answer in zip(asked, answers, strict=True):
+        if isinstance(answer, OrderSyncError):
+            missing[each.thread_id] = answer
+            continue
+        bodies[each.thread_id] = answer
+        if answer is not body and answer != body:
+            kept[each.platform_order_id, each.version] = answer
+    parts.store.keep_completed(site.id, kept)
+    return bodies, missing
 
 
 def verify_skus(parts: Parts, *, batch_id: int) -> StepResult:

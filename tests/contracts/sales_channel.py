@@ -372,6 +372,91 @@ class SalesChannelContract:
             channel.normalize(body, prefix="BGM")
         assert rejected.value.kind == "validation"
 
+    def test_an_order_whose_body_is_whole_is_complete_and_comes_back_as_it_is(
+        self, channel: SalesChannel, platform: Platform
+    ) -> None:
+        body = one(channel, platform.add_order()).body
+        platform.fail_next("unavailable")
+        assert channel.complete([body, body]) == [body, body]
+        assert channel.complete([]) == []
+        # It was not even asked for.
+        with pytest.raises(Retry):
+            channel.probe()
+
+    # Counting
+
+    def test_the_census_lists_every_eligible_order_once(
+        self, channel: SalesChannel, platform: Platform
+    ) -> None:
+        added = []
+        for count in (120, 1, 140):
+            added += [platform.add_order() for _ in range(count)]
+            platform.advance(3)
+        rows = [row for page in channel.census(since=None, until=platform.now) for row in page]
+        assert sorted(int(row.platform_order_id) for row in rows if row.eligible) == sorted(map(int, added))
+        assert len({row.platform_order_id for row in rows}) == len(rows)
+        assert all(row.total is not None and row.created_at is not None for row in rows)
+
+    def test_the_census_includes_both_ends_and_goes_by_the_time_an_order_was_made(
+        self, channel: SalesChannel, platform: Platform
+    ) -> None:
+        added, times = [], []
+        for _ in range(4):
+            added.append(platform.add_order())
+            times.append(platform.now)
+            platform.advance(60)
+        platform.edit(added[1])
+        rows = [row for page in channel.census(since=times[1], until=times[2]) for row in page]
+        assert [row.platform_order_id for row in rows] == added[1:3]
+        assert rows[0].created_at == times[1]
+        assert rows[0].modified_at == platform.now
+
+    def test_the_census_tells_the_platforms_total_as_the_order_has_it(
+        self, channel: SalesChannel, platform: Platform
+    ) -> None:
+        order_id = platform.add_order()
+        order = channel.normalize(one(channel, order_id).body, prefix="BGM")
+        ((row,),) = channel.census(since=None, until=platform.now)
+        assert row.total == order.total
+        assert f"BGM-{row.number}" == order.number
+
+    def test_what_the_census_shows_of_other_orders_is_called_not_eligible(
+        self, channel: SalesChannel, platform: Platform
+    ) -> None:
+        kept, cancelled, trashed, deleted = (platform.add_order() for _ in range(4))
+        platform.cancel(cancelled)
+        platform.trash(trashed)
+        platform.delete(deleted)
+        rows = [row for page in channel.census(since=None, until=platform.now) for row in page]
+        assert [row.platform_order_id for row in rows if row.eligible] == [kept]
+
+    def test_an_acknowledged_order_is_still_eligible_in_the_census(
+        self, channel: SalesChannel, platform: Platform
+    ) -> None:
+        order_id = platform.add_order()
+        acknowledged(channel, order_id)
+        rows = [row for page in channel.census(since=None, until=platform.now) for row in page]
+        assert [row.platform_order_id for row in rows if row.eligible] == [order_id]
+
+    # Measuring
+
+    def test_a_survey_tells_what_it_measured_and_changes_nothing(
+        self, channel: SalesChannel, platform: Platform
+    ) -> None:
+        order_id = platform.add_order()
+        platform.advance(60)
+        for _ in range(3):
+            platform.add_order()
+        before = one(channel, order_id)
+        survey = channel.survey(orders=50)
+        assert survey.findings
+        assert all(each.what and each.found.endswith((".", "!")) for each in survey.findings)
+        assert not [each.found for each in survey.findings if each.trouble]
+        assert one(channel, order_id) == before
+
+    def test_a_platform_without_orders_can_be_surveyed(self, channel: SalesChannel) -> None:
+        assert channel.survey(orders=50).findings
+
     # Failures
 
     def test_the_probe_counts_the_orders(self, channel: SalesChannel, platform: Platform) -> None:

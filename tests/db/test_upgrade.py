@@ -216,7 +216,7 @@ class UpgradeContract:
         before = _everything(engine)
         migrate(engine)
         after = _everything(engine)
-        assert {name: len(rows) for name, rows in after.items()} == {
+        assert {name: len(rows) for name, rows in after.items() if name in before or rows} == {
             name: len(rows) for name, rows in before.items()
         }
         assert sum(map(len, before.values())) > 300
@@ -348,6 +348,7 @@ def _everything(engine: Engine) -> dict[str, list[Json]]:
                 for row in connection.execute(text(f"SELECT * FROM {table.name} ORDER BY id")).mappings()
             ]
             for table in metadata.sorted_tables
+            if inspect(connection).has_table(table.name)
         }
 
 

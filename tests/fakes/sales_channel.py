@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,7 +14,8 @@ from app.domain.order import Address, Line, LineType, Order, Payment, numbered
 from app.domain.reading import Position
 from app.errors import Misconfigured, OrderSyncError, Reject, Retry, Unknown
 from app.ports.examination import Examination
-from app.ports.sales_channel import Gone, Page, Probe, Seen
+from app.ports.sales_channel import Gone, Listed, Page, Probe, Seen
+from app.ports.survey import Finding, Survey
 
 START = datetime(2026, 3, 17, 12, 0, 0, tzinfo=UTC)
 _ADDRESS = {
@@ -165,6 +166,10 @@ class FakeSalesChannel:
             for each in platform_order_ids
         }
 
+    def complete(self, bodies: Sequence[str]) -> Sequence[str | OrderSyncError]:
+        """See the port."""
+        return bodies
+
     def normalize(self, body: str, *, prefix: str) -> Order:
         """See the port."""
         try:
@@ -182,6 +187,35 @@ class FakeSalesChannel:
         """See the port."""
         self._meet()
         return Examination(f"The fake has {len(self.orders)} orders.", self.now)
+
+    def census(self, *, since: datetime | None, until: datetime) -> Iterator[tuple[Listed, ...]]:
+        """See the port."""
+        self._meet()
+        rows = [self._seen(each) for each in sorted(self.orders, key=int)]
+        listed = [
+            Listed(
+                platform_order_id=row.platform_order_id,
+                number=row.platform_order_id,
+                status=row.status,
+                eligible=row.eligible,
+                total=Decimal(self.orders[row.platform_order_id]["total"]),
+                created_at=row.created_at,
+                modified_at=row.modified_at,
+            )
+            for row in rows
+            if row.created_at is not None
+            and row.created_at <= until
+            and (since is None or row.created_at >= since)
+        ]
+        for begin in range(0, len(listed), 100):
+            yield tuple(listed[begin : begin + 100])
+
+    def survey(self, *, orders: int) -> Survey:
+        """See the port."""
+        self._meet()
+        return Survey(
+            (Finding("Orders", f"The fake has {min(orders, len(self.orders))} orders to look at."),)
+        )
 
     def _meet(self, *, writing: bool = False) -> bool:
         """Meet the next failure; whether the answer to a write is to be lost."""

@@ -155,4 +155,11 @@ def _site(row: Row[Any]) -> Site:
         cursor=cursor,
         paused_until=row.paused_until,
         paused_reason=row.paused_reason,
+        clock_ahead=row.clock_ahead,
+        wide_read_at=row.wide_read_at,
+        failures=row.failures or 0,
+        hook_url=row.hook_url or "",
+        hook_secrets=row.hook_secrets or "",
+        hooks_next_check=row.hooks_next_check,
+        reconcile_next_run=row.reconcile_next_run,
     )

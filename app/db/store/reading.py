@@ -5,17 +5,20 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from app.db.store.base import Base, chunks, cut, lease_free
 from app.db.store.road import resolve_errors
 from app.db.store.upkeep import as_run, run_counts
-from app.db.tables import batches, events, inbox, runs, sites, steps, threads
+from app.db.tables import batches, events, inbox, orders, runs, sites, steps, threads
 from app.db.types import storable
 from app.domain.reading import Cursor
-from app.domain.road import SENT, UNFINISHED, Owed, Stage, State
+from app.domain.road import SENT, STEP_UNFINISHED, UNFINISHED, Owed, Stage, State, StepState
 from app.ports.sales_channel import Seen
 from app.ports.store import Bell, Restarted, Run, Sighting, Stored
+
+_OPEN = (*UNFINISHED, State.REJECTED)
+"""States that an order leaves when the platform does not want it any more."""
 
 
 class Reading(Base):
@@ -134,6 +137,55 @@ class Reading(Base):
                 )
             return stored
 
+    def store_read(
+        self, site_id: int, sightings: Sequence[Sighting], *, read_at: datetime, run_id: int | None = None
+    ) -> Stored:
+        """Store orders that were read by their ids; the cursor stays. See the port for those that are not eligible."""
+        with self._writing() as connection:
+            page = _Page(self, connection, site_id=site_id, run_id=run_id, read_at=read_at)
+            page.look_up([sighting.seen.platform_order_id for sighting in sightings])
+            for sighting in sightings:
+                page.add(sighting)
+            return page.flush(full=False)
+
+    def keep_completed(self, site_id: int, bodies: Mapping[tuple[str, int], str]) -> None:
+        """Keep the completed bodies of these versions beside what was received first."""
+        if not bodies:
+            return
+        this = (
+            inbox.c.site_id == site_id,
+            inbox.c.platform_order_id == bindparam("_order"),
+            inbox.c.version == bindparam("_version"),
+        )
+        with self._writing() as connection:
+            connection.execute(
+                update(inbox).where(*this).values(completed=bindparam("_body")),
+                [
+                    {"_order": order_id, "_version": version, "_body": body}
+                    for (order_id, version), body in bodies.items()
+                ],
+            )
+
+    def note_clock(self, site_id: int, token: str, *, clock_ahead: float | None, wide: bool) -> None:
+        """How far the platform's clock is ahead of ours, and with `wide` that it was read far back now."""
+        with self._writing() as connection:
+            values: dict[str, Any] = {"clock_ahead": clock_ahead}
+            if wide:
+                values["wide_read_at"] = self._now(connection)
+            connection.execute(
+                update(sites).where(sites.c.id == site_id, sites.c.lease_token == token).values(**values)
+            )
+
+    def count_failure(self, site_id: int, *, failed: bool) -> int:
+        """How many readings of this site have failed in a row, this one counted; one that did not fail sets it to none."""
+        with self._writing() as connection:
+            this = sites.c.id == site_id
+            before = connection.execute(select(sites.c.failures).where(this).with_for_update()).scalar() or 0
+            after = before + 1 if failed else 0
+            if after != before:
+                connection.execute(update(sites).where(this).values(failures=after or None))
+            return int(after)
+
     def new_versions(self, site_id: int, seen: Collection[Seen], *, read_at: datetime) -> Restarted:
         """Store what was read again and differs; such orders restart."""
         with self._writing() as connection:
@@ -159,9 +211,11 @@ class _Page:
         self._now = store._now(connection)  # noqa: SLF001 - a part of the store, split off for its length
         self._known: dict[str, Row[Any]] = {}
         self._sent: set[int] = set()
+        self._linked: set[int] = set()
         self._new: dict[str, Sighting] = {}
         self._again: list[tuple[Row[Any], Sighting]] = []
         self._amended: list[tuple[Row[Any], Sighting]] = []
+        self._closed: list[tuple[Row[Any], Sighting]] = []
         self._unchanged = 0
 
     def look_up(self, platform_order_ids: list[str]) -> None:
@@ -176,6 +230,8 @@ class _Page:
         exports = select(steps.c.thread_id).where(steps.c.kind == Owed.EXPORT, steps.c.state.in_(SENT))
         for part in chunks([row.id for row in self._known.values()]):
             self._sent.update(self._connection.scalars(exports.where(steps.c.thread_id.in_(part))))
+            linked = select(steps.c.thread_id).where(steps.c.thread_id.in_(part), steps.c.document_id != "")
+            self._linked.update(self._connection.scalars(linked))
 
     def is_new(self, seen: Seen) -> bool:
         return seen.platform_order_id not in self._known and seen.platform_order_id not in self._new
@@ -184,6 +240,8 @@ class _Page:
         """Take one order in. Returns whether it will be run (again)."""
         seen = sighting.seen
         row = self._known.get(seen.platform_order_id)
+        if row is None and not seen.eligible:
+            return False
         if row is None:
             if seen.platform_order_id in self._new:
                 self._new[seen.platform_order_id] = sighting
@@ -194,11 +252,16 @@ class _Page:
         if self._is_older(seen, row):
             self._unchanged += 1
             return False
-        if seen.content_hash == row.content_hash and not self._comes_back(sighting, row):
+        unchanged = seen.content_hash == row.content_hash and not self._comes_back(sighting, row)
+        if unchanged and (seen.eligible or row.id in self._sent):
             self._unchanged += 1
             return False
         if row.id in self._sent:
             self._amended.append((row, sighting))
+            return False
+        if not seen.eligible:
+            if row.state in _OPEN and row.id not in self._linked:
+                self._closed.append((row, sighting))
             return False
         self._again.append((row, sighting))
         return True
@@ -224,6 +287,7 @@ class _Page:
         batch_id = self._batch() if to_run else None
         self._store_new(batch_id)
         self._store_versions(batch_id)
+        self._close()
         return Stored(
             batch_id=batch_id,
             new=len(self._new),
@@ -231,6 +295,7 @@ class _Page:
             again=len(self._again),
             amended=len(self._amended),
             known=self._unchanged,
+            closed=len(self._closed),
             full=full,
         )
 
@@ -296,10 +361,11 @@ class _Page:
         )
 
     def _store_versions(self, batch_id: int | None) -> None:
-        both = [*self._again, *self._amended]
+        both = [*self._again, *self._amended, *self._closed]
         if not both:
             return
         amended = {row.id for row, _ in self._amended}
+        closed = {row.id for row, _ in self._closed}
         different = [pair for pair in both if pair[1].seen.content_hash != pair[0].content_hash]
         latest = {row.id: row.version for row, _ in both}
         latest |= {row.id: max(row.version, row.amended_version or 0) + 1 for row, _ in different}
@@ -316,6 +382,17 @@ class _Page:
             values: dict[str, Any] = {**seen, "updated_at": self._now}
             if row.id in amended:
                 values["amended_version"] = latest[row.id]
+            elif row.id in closed:
+                values |= {
+                    "version": latest[row.id],
+                    "state": State.CLOSED,
+                    "reason": cut(f"Its status on the platform is now {sighting.seen.status!r}."),
+                    "hold_kind": "",
+                    "next_at": None,
+                    "fence": threads.c.fence + 1,
+                    "lease_until": None,
+                    "lease_token": None,
+                }
             else:
                 skip = sighting.skip if row.state == State.SKIPPED else None
                 values |= {
@@ -349,10 +426,31 @@ class _Page:
             resolve_errors(self._connection, again, resolution="a new version arrived", now=self._now)
         self._note(
             [
-                (row.id, "amended" if row.id in amended else "changed", {"version": latest[row.id]})
+                (row.id, self._event(row.id, amended=amended, closed=closed), {"version": latest[row.id]})
                 for row, _ in both
             ]
         )
+
+    def _close(self) -> None:
+        """What the platform no longer wants, and was sent to nobody, is owed to nobody."""
+        if not self._closed:
+            return
+        free = {"lease_until": None, "lease_token": None}
+        ids = [row.id for row, _ in self._closed]
+        self._connection.execute(
+            update(steps)
+            .where(steps.c.thread_id.in_(ids), steps.c.state.in_(STEP_UNFINISHED))
+            .values(state=StepState.CLOSED, next_at=None, fence=steps.c.fence + 1, **free)
+        )
+        unsent = (orders.c.thread_id.in_(ids), orders.c.imported == 0)
+        self._connection.execute(update(orders).where(*unsent).values(imported=2))
+        resolve_errors(self._connection, ids, resolution="closed on the platform", now=self._now)
+
+    @staticmethod
+    def _event(thread_id: int, *, amended: set[int], closed: set[int]) -> str:
+        if thread_id in amended:
+            return "amended"
+        return "closed" if thread_id in closed else "changed"
 
     def _note(self, entries: list[tuple[int, str, dict[str, Any]]]) -> None:
         rows = [

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, Connection, Row, Select, bindparam, delete, insert, select, update
+from sqlalchemy import Column, Connection, Row, Select, bindparam, delete, func, insert, select, update
 
 from app.db.store.base import NARROW_FROM, Base, chunks, cut, lease_free
 from app.db.store.rows import DoesNotFit, address_rows, line_rows, order_row
@@ -78,7 +78,10 @@ class Road(Base):
                     & (inbox.c.platform_order_id == threads.c.platform_order_id)
                     & (inbox.c.version == threads.c.version)
                 )
-                query = query.add_columns(inbox.c.body).join_from(threads, inbox, same_version)
+                query = query.add_columns(
+                    func.coalesce(inbox.c.completed, inbox.c.body).label("body"),
+                    inbox.c.completed.is_not(None).label("completed"),
+                ).outerjoin_from(threads, inbox, same_version)
             else:
                 query = query.add_columns(threads.c.document)
             return tuple(_claimed(row) for row in connection.execute(query))
@@ -117,6 +120,8 @@ def _claimed(row: Row[Any]) -> Claimed:
         fresh=row.fresh,
         body=given.get("body"),
         document=given.get("document"),
+        version=row.version,
+        completed=bool(given.get("completed")),
     )
 
 
