@@ -60,6 +60,45 @@ def following(position: Position, *, last_modified_at: datetime | None, more: bo
     return replace(position, page=position.page - 1, back=True, resume=last_modified_at if beyond else None)
 
 
+def jump(before: float | None, now: float, *, overlap: timedelta) -> timedelta:
+    """By how much a clock was set since the platform was last read: `before` and `now` are how far it was ahead of ours.
+
+    What lies within half the overlap is the way an answer takes, and nothing that the overlap does not cover.
+    """
+    moved = timedelta(seconds=0.0 if before is None else abs(now - before))
+    return moved if moved > overlap / 2 else timedelta(0)
+
+
+def set_back(cursor: Cursor | None, *, by: timedelta) -> Cursor | None:
+    """The cursor after a clock was set: what has been modified since may be stamped as much earlier."""
+    return cursor if cursor is None or not by else Cursor(cursor.modified_at - by, platform_order_id="")
+
+
+WIDE_EVERY = timedelta(hours=1)
+_FAR = timedelta(hours=1)
+"""How far back a stamp may lie without any clock that we see having been set: an hour of summer time."""
+
+
+def far_back(
+    cursor: Cursor | None,
+    *,
+    last: datetime | None,
+    clock_ahead: float | None,
+    now: datetime,
+    overlap: timedelta,
+) -> datetime | None:
+    """Since when to look for what was stamped long ago but is new, or None while it is not yet time to look again.
+
+    `last` is when that was looked for before, by our clock. What has come since then is stamped an hour before it at most.
+    """
+    if cursor is None or (last is not None and timedelta(0) <= now - last < WIDE_EVERY):
+        return None
+    begin = cursor.modified_at
+    if last is not None:
+        begin = min(begin, last + timedelta(seconds=clock_ahead or 0.0))
+    return begin - _FAR - 2 * overlap
+
+
 def cursors(
     cursor: Cursor | None,
     *,

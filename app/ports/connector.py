@@ -51,7 +51,8 @@ class Connector:
     `read_settings` turns the strings a person typed into typed values (JSON-storable), defaults filled in, and raises
     `UsageError` naming the key, what is wrong with it and what would be right. `setting_text` is the way back: the key and
     its stored value in, a string out that `read_settings` reads as that value. `windows` are maintenance windows of this
-    system that no setting removes. `late` is how long after a lost reply the system may still commit a write (T_LATE). `hooks` is None where the system sends no webhooks, or none that we read.
+    system that no setting removes. `late` is how long after a lost reply the system may still commit a write (T_LATE). `hooks` is None
+    where the system sends no webhooks, or none that we read.
     """
 
     platform: str

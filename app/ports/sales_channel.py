@@ -106,7 +106,10 @@ class SalesChannel(Protocol):
         ...
 
     def normalize(self, body: str, *, prefix: str) -> Order:
-        """The raw `body`, completed where that was needed, in our own words, balanced to the cent. Pure. Raises `Reject` with every fault named."""
+        """The raw `body`, completed where that was needed, in our own words, balanced to the cent.
+
+        Pure. Raises `Reject` with every fault named.
+        """
         ...
 
     def probe(self) -> Probe:

@@ -144,7 +144,8 @@ class Restarted:
 class Claimed:
     """One order under lease at a stage. `body` is the raw body at normalize, `document` the order so far afterwards.
 
-    `body` is None where it is not stored any more, and `completed` says that it has all its parts. `fresh`: a person resumed it, so cached verdicts do not count. `waiting_since` is when it first had to wait here.
+    `body` is None where it is not stored any more, and `completed` says that it has all its parts.
+    `fresh`: a person resumed it, so cached verdicts do not count. `waiting_since` is when it first had to wait here.
     """
 
     thread_id: int

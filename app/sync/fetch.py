@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import structlog
 
 from app.domain.money import ZERO
-from app.domain.reading import Position, cursors, following, start
+from app.domain.reading import Cursor, Position, cursors, far_back, following, jump, set_back, start
 from app.domain.road import Stage
 from app.errors import Misconfigured, OrderSyncError, Retry, UsageError
 from app.ports.sales_channel import Page, SalesChannel, Seen
@@ -16,7 +16,7 @@ from app.ports.store import Bell, Sighting, Site, Stored
 from app.sync.items import fill_if_empty
 from app.sync.options import SiteOptions, site_options
 from app.sync.parts import Parts, maintenance_until, paused_sentence, site_with_id
-from app.sync.policy import pause_until, read_again_at
+from app.sync.policy import is_open_breaker, pause_until, read_again_at
 from app.sync.schedule import next_site_run
 from app.sync.telling import pause_site, tell_summary
 
@@ -83,7 +83,10 @@ def fetch(parts: Parts, *, site_id: int, ring: Ring, run_id: int | None = None) 
             if run_id is not None:
                 _unpause(parts, site)
             result, again_at = _read(parts, site, token=token, run_id=run, ring=ring_named, started=started)
-            next_run = next_run if again_at is None else min(next_run, again_at)
+            if again_at is not None:
+                # Its own failures set the pace of a site that is away; what the schedule says would only wait for timeouts.
+                is_open = is_open_breaker(site.failures + 1)
+                next_run = again_at if is_open else min(next_run, again_at)
             return result
         finally:
             # A run that was cut off stays unread, and is rung again by the sweeper.
@@ -142,7 +145,11 @@ def _read(
     except OrderSyncError as error:
         # What was stored before stays stored and goes on; the cursor stands behind it, so nothing is passed over.
         asked = error.after if isinstance(error, Retry) else None
-        return _failed(parts, site, run_id, error), read_again_at(parts.store.now(), asked=asked)
+        failures = parts.store.count_failure(site.id, failed=True)
+        again_at = read_again_at(parts.store.now(), asked=asked, failures=failures)
+        return _failed(parts, site, run_id, error), again_at
+    if site.failures:
+        parts.store.count_failure(site.id, failed=False)
     if site.paused_reason is not None:
         parts.store.pause_site(site.id, until=None, reason=None)
     if complete:
@@ -158,6 +165,14 @@ def _read(
         skipped=reading.skipped,
     )
     return FetchResult(run_id=run_id, state=state), None
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A page, and the moment right before it was asked for."""
+
+    page: Page
+    read_at: datetime
 
 
 class _Reading:
@@ -181,34 +196,98 @@ class _Reading:
         self._run_id = run_id
         self._ring = ring
         self._options: SiteOptions = site_options(site.settings)
-        self._cursor = site.cursor
+        self._cursor: Cursor | None = site.cursor
         self._deadline = started + parts.limits.soft_time_limit - parts.limits.http_timeout
         self._answered_at: datetime | None = None
+        self._clock_ahead = site.clock_ahead
+        self._is_clock_noted = self._is_full = False
         # A run that was cut off, or had no time left, has part of its orders already.
         self._limit = self._options.max_orders_per_run - parts.store.first_seen_in(run_id)
         self.new = self.again = self.skipped = 0
 
     def run(self) -> bool:
         """Read to the end or to the run's limit. Returns whether that was reached before the time was up."""
-        position: Position | None = start(
-            self._cursor, overlap=self._options.overlap, floor=self._options.min_order_date
-        )
-        first = True
-        while position is not None and self.new < self._limit:
-            read_at = self._parts.store.now()
-            page = self._channel.changed(position, page_size=PAGE_SIZE)
-            if first and not page.rows:
-                self._doubt_empty()
-            first = False
-            stored = self._store(page, position, read_at)
+        position = start(self._cursor, overlap=self._options.overlap, floor=self._options.min_order_date)
+        first = self._ask(position)
+        if not first.page.rows:
+            self._doubt_empty()
+        moved = self._clock_jump(first)
+        if moved:
+            log.warning("clock_was_set", site=self._site.name, seconds=round(moved.total_seconds()))
+            self._cursor = set_back(self._cursor, by=moved)
+            position = start(self._cursor, overlap=self._options.overlap, floor=self._options.min_order_date)
+            first = self._ask(position)
+        reached = self._read_from(position, first, until=None)
+        if reached and not self._is_full and self._look_far_back(position):
+            self._note_clock(wide=True)
+        return reached
+
+    def _read_from(self, position: Position, answer: "_Asked | None", *, until: datetime | None) -> bool:
+        """Page after page, `answer` being the first, to the end, to `until` or to the limit. False where the time was up."""
+        following_one: Position | None = position
+        while following_one is not None and self.new < self._limit:
+            if until is not None and following_one.since is not None and following_one.since > until:
+                return True
+            position = following_one
+            answer = self._ask(position) if answer is None else answer
+            page = answer.page
+            stored = self._store(page, position, answer.read_at)
+            self._note_clock(wide=False)
             if stored.full:
                 # What was not read comes with the next run: the cursor stands at the last stored row.
+                self._is_full = True
                 return True
             if self._parts.ticks() > self._deadline:
                 return False
             times = [row.modified_at for row in page.rows if row.modified_at is not None]
-            position = following(position, last_modified_at=max(times, default=None), more=page.more)
+            following_one = following(position, last_modified_at=max(times, default=None), more=page.more)
+            answer = None
+        self._is_full = self._is_full or following_one is not None
         return True
+
+    def _ask(self, position: Position) -> "_Asked":
+        read_at = self._parts.store.now()
+        page = self._channel.changed(position, page_size=PAGE_SIZE)
+        if self._answered_at is None:
+            # A platform that does not tell its time is measured by ours, and one whose clock is fast as well.
+            self._answered_at = min(page.answered_at or read_at, read_at)
+        return _Asked(page, read_at)
+
+    def _clock_jump(self, first: "_Asked") -> timedelta:
+        if first.page.answered_at is None:
+            return timedelta(0)
+        self._clock_ahead = (first.page.answered_at - first.read_at).total_seconds()
+        return jump(self._site.clock_ahead, self._clock_ahead, overlap=self._options.overlap)
+
+    def _note_clock(self, *, wide: bool) -> None:
+        """Once the cursor that was set back is stored, and not before: else a run that fails would hide that it has to be."""
+        if wide or not self._is_clock_noted:
+            self._parts.store.note_clock(self._site.id, self._token, clock_ahead=self._clock_ahead, wide=wide)
+            self._is_clock_noted = True
+
+    def _look_far_back(self, read_from: Position) -> bool:
+        """Once an hour what is stamped long before the cursor is looked at again. Returns whether that was done now.
+
+        An order can be stamped an hour late by a clock that we do not see; where it was, this finds it. What was just read
+        is not read again.
+        """
+        if read_from.since is None:
+            return True
+        since = far_back(
+            self._site.cursor,
+            last=self._site.wide_read_at,
+            clock_ahead=self._site.clock_ahead,
+            now=self._parts.store.now(),
+            overlap=self._options.overlap,
+        )
+        floor = self._options.min_order_date
+        if since is None:
+            return False
+        if floor is not None and since < floor:
+            since = floor
+        if since >= read_from.since:
+            return True
+        return self._read_from(Position(since=since), None, until=read_from.since) and not self._is_full
 
     def _doubt_empty(self) -> None:
         """An empty list after orders have been read is either quiet times or a broken order table: ask whether any are left."""
@@ -218,14 +297,11 @@ class _Reading:
             )
 
     def _store(self, page: Page, position: Position, read_at: datetime) -> Stored:
-        if self._answered_at is None:
-            # A platform that does not tell its time is measured by ours.
-            self._answered_at = page.answered_at or read_at
         after = cursors(
             self._cursor,
             rows=[(row.modified_at, row.platform_order_id) for row in page.rows],
             position=position,
-            answered_at=self._answered_at,
+            answered_at=self._answered_at or read_at,
             overlap=self._options.overlap,
         )
         sightings = [

@@ -26,6 +26,7 @@ _HOLD_AGE = timedelta(hours=48)
 _PAUSE = timedelta(minutes=5)
 _LONGEST_ASKED = 3600.0
 _READ_AGAIN = 120.0
+_BREAKER_OPENS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +104,21 @@ def pause_until(now: datetime) -> datetime:
     return now + _PAUSE
 
 
-def read_again_at(now: datetime, *, asked: float | None) -> datetime:
-    """When a site whose reading failed is read again, where its schedule is not sooner. `asked` is the platform's Retry-After."""
-    return now + timedelta(seconds=max(_READ_AGAIN, min(asked or 0.0, _LONGEST_ASKED)))
+def read_again_at(now: datetime, *, asked: float | None, failures: int = 1) -> datetime:
+    """When a site whose reading failed is read again. `asked` is the platform's Retry-After.
+
+    `failures` in a row, this one counted, make the pause grow: a site that is away is asked less and less often.
+    """
+    pause = min(_CAP, _READ_AGAIN * 2.0 ** min(failures - 1, 16))
+    return now + timedelta(seconds=max(pause, min(asked or 0.0, _LONGEST_ASKED)))
+
+
+def is_open_breaker(failures: int) -> bool:
+    """Whether a site has failed so often in a row that its schedule no longer counts.
+
+    One reading in a quarter of an hour asks then whether it is back.
+    """
+    return failures >= _BREAKER_OPENS
 
 
 def next_look(*, intent_at: datetime, now: datetime, late: timedelta) -> datetime:

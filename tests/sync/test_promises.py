@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -70,10 +70,23 @@ class World:
     """One middleware over a fake shop and a fake ERP; time stands still unless it is moved."""
 
     def __init__(self, path: Path, **erp_settings: str) -> None:
+        self._open(path, FakeSalesChannel())
+        self._connect(erp_settings)
+
+    @classmethod
+    def on(cls, path: Path, shop: FakeSalesChannel) -> Self:
+        """On a database that has its site and its ERP already, with another shop."""
+        world = cls.__new__(cls)
+        world._open(path, shop)
+        world.erp_id = world.store.erps()[0].id
+        world.site_id = world.store.sites()[0].id
+        return world
+
+    def _open(self, path: Path, shop: FakeSalesChannel) -> None:
         self.now = START
         self.engine = open_engine(f"sqlite:///{path}")
         migrate(self.engine)
-        self.shop = FakeSalesChannel()
+        self.shop = shop
         self.erp = FakeErp(clock=lambda: self.now)
         self.erp.add_item("COMP-A")
         self.store = SqlStore(self.engine, clock=lambda: self.now)
@@ -86,6 +99,8 @@ class World:
             spread=lambda seconds: seconds / 2,
             ticks=self.ticks,
         )
+
+    def _connect(self, erp_settings: Mapping[str, str]) -> None:
         settings = read_erp_settings(erp_settings, platform=dict, late=LATE)
         self.erp_id = self.store.add_erp(
             NewErp("erp", "fake", "http://erp", "", allow_private=True, settings=settings, credentials="")

@@ -21,6 +21,13 @@ _OPEN = (*UNFINISHED, State.REJECTED)
 """States that an order leaves when the platform does not want it any more."""
 
 
+_LONGEST_STALL = timedelta(minutes=30)
+"""No answer is stored so long after it was asked for, its lease having ended; it is our own clock then that was set back."""
+
+_REPLICA_LAG = timedelta(minutes=1)
+"""For so long a platform may answer with what was true before."""
+
+
 class Reading(Base):
     """The site lease, runs, pages and new versions."""
 
@@ -240,30 +247,26 @@ class _Page:
         """Take one order in. Returns whether it will be run (again)."""
         seen = sighting.seen
         row = self._known.get(seen.platform_order_id)
-        if row is None and not seen.eligible:
-            return False
         if row is None:
-            if seen.platform_order_id in self._new:
-                self._new[seen.platform_order_id] = sighting
-                return True
-            self._new[seen.platform_order_id] = sighting
-            self.unseen += 1
-            return True
-        if self._is_older(seen, row):
-            self._unchanged += 1
-            return False
+            return self._add_unseen(sighting)
         unchanged = seen.content_hash == row.content_hash and not self._comes_back(sighting, row)
-        if unchanged and (seen.eligible or row.id in self._sent):
+        if self._is_older(seen, row) or (unchanged and (seen.eligible or row.id in self._sent)):
             self._unchanged += 1
-            return False
-        if row.id in self._sent:
+        elif row.id in self._sent:
             self._amended.append((row, sighting))
+        elif seen.eligible:
+            self._again.append((row, sighting))
+            return True
+        elif row.state in _OPEN and row.id not in self._linked:
+            self._closed.append((row, sighting))
+        return False
+
+    def _add_unseen(self, sighting: Sighting) -> bool:
+        if not sighting.seen.eligible:
             return False
-        if not seen.eligible:
-            if row.state in _OPEN and row.id not in self._linked:
-                self._closed.append((row, sighting))
-            return False
-        self._again.append((row, sighting))
+        if sighting.seen.platform_order_id not in self._new:
+            self.unseen += 1
+        self._new[sighting.seen.platform_order_id] = sighting
         return True
 
     def _comes_back(self, sighting: Sighting, row: Row[Any]) -> bool:
@@ -276,10 +279,13 @@ class _Page:
         """Whether this read shows less than what is stored: by the platform's time, and within one second by when we asked."""
         if seen.modified_at is None or row.modified_at is None or seen.modified_at > row.modified_at:
             return False
+        behind: timedelta = row.read_at - self._read_at
+        asked_before = timedelta(0) < behind < _LONGEST_STALL
         if row.modified_at > row.read_at or seen.modified_at == row.modified_at:
             # A time that had not come yet when it was read says nothing about what is older.
-            return bool(self._read_at < row.read_at)
-        return True
+            return asked_before
+        # Where we asked clearly later, the platform's clock was set back, and its edit is an edit.
+        return asked_before or abs(behind) < _REPLICA_LAG
 
     def flush(self, *, full: bool) -> Stored:
         skipped = sum(1 for sighting in self._new.values() if sighting.skip)
