@@ -33,6 +33,7 @@ from app.runtime import broker_url
 from app.settings import Settings, load_settings
 from app.sync import inline, pipeline
 from app.sync.items import sync_items
+from app.sync.nightly import reconcile_nightly
 from app.sync.parts import Limits, Parts
 from app.sync.schedule import Due, tick
 from app.sync.steps import StepResult
@@ -54,6 +55,7 @@ __all__ = [
     "inline",
     "load_settings",
     "pipeline",
+    "reconcile_nightly",
     "sweep",
     "sync_items",
 ]

@@ -4,7 +4,7 @@ from typing import Any
 
 from celery import shared_task
 
-from app.bootstrap import UnreadRun, due_now, program_of_process, sweep, sync_items
+from app.bootstrap import UnreadRun, due_now, program_of_process, reconcile_nightly, sweep, sync_items
 from tasks.logged import LoggedTask
 from tasks.road import fetch, ring
 
@@ -17,6 +17,8 @@ def tick(**_from_a_newer_sender: Any) -> None:
         fetch.delay(site_id=site.id, site=site.name)
     for erp in due.erps:
         items.delay(erp_id=erp.id, erp=erp.name)
+    for site in due.reconcile:
+        reconcile.delay(site_id=site.id, site=site.name)
 
 
 @shared_task(name="ordersync.sweep", base=LoggedTask)
@@ -34,3 +36,9 @@ def _ring_run(run: UnreadRun) -> None:
 def items(*, erp_id: int, **_from_a_newer_sender: Any) -> None:
     """Read the ERP's changed items."""
     sync_items(program_of_process().parts, erp_id=erp_id)
+
+
+@shared_task(name="ordersync.reconcile", base=LoggedTask)
+def reconcile(*, site_id: int, **_from_a_newer_sender: Any) -> None:
+    """Compare a site's last days with its platform and its ERP."""
+    reconcile_nightly(program_of_process().parts, site_id=site_id, ring=ring)

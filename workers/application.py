@@ -89,6 +89,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
             "ordersync.tick": {"queue": "upkeep"},
             "ordersync.sweep": {"queue": "upkeep"},
             "ordersync.sync_items": {"queue": "upkeep"},
+            "ordersync.reconcile": {"queue": "upkeep"},
         },
         "task_queues": [Queue(name) for name in QUEUES],
         # The schedule is kept in memory: a file of it could be found broken at a start, and two beats could not share it.

@@ -1,16 +1,28 @@
 """The command line. Every command makes one call to a use-case and shows its answer; `--json` prints it for scripts.
 
-Exit codes: 0 done, 1 failed, 2 wrong use.
+Exit codes: 0 done, 1 failed, 2 wrong use, 3 done with something that a person has to look at.
 """
 
 import os
 
-from app.cli import assortment, changing, completing, connecting, desk, health, looking, running, waiting
+from app.cli import (
+    assortment,
+    changing,
+    comparing,
+    completing,
+    connecting,
+    desk,
+    health,
+    looking,
+    running,
+    waiting,
+)
 from app.cli.root import main
 
 __all__ = [
     "assortment",
     "changing",
+    "comparing",
     "completing",
     "connecting",
     "desk",

@@ -16,6 +16,7 @@ from app.domain.kits import Kits
 from app.domain.order import Order
 from app.domain.reading import Cursor
 from app.domain.road import Link, Owed, Stage, State, StepState, links_from
+from app.ports.certificates import Certificate, NewCertificate, StoredOrder
 from app.ports.desk import ErrorOrder, HeldOrder, Waits
 from app.ports.erp import ErpDocument, ErpItem
 from app.ports.sales_channel import Seen
@@ -466,6 +467,30 @@ class Store(Protocol):
 
     def count_failure(self, site_id: int, *, failed: bool) -> int:
         """How many readings of this site have failed in a row, this one counted; one that did not fail sets it to none."""
+        ...
+
+    # Comparing.
+    def stored_orders(self, site_id: int, platform_order_ids: Collection[str]) -> Mapping[str, StoredOrder]:
+        """Those of these orders that are stored, by the platform's id."""
+        ...
+
+    def written_between(
+        self, site_id: int, *, since: datetime | None, until: datetime, after: int, limit: int
+    ) -> tuple[tuple[int, StoredOrder], ...]:
+        """Orders that were written and are dated from `since` to `until`, ascending by the id that comes with each, beyond `after`."""
+        ...
+
+    def restore_bodies(self, site_id: int, seen: Collection[Seen], *, read_at: datetime) -> int:
+        """Store again what the platform sends of versions whose body is not there any more; those that differ are left out."""
+        ...
+
+    def add_certificate(self, certificate: NewCertificate) -> int: ...
+    def certificates(self, site_id: int, *, limit: int) -> tuple[Certificate, ...]:
+        """The latest certificates of a site, the newest first."""
+        ...
+
+    def plan_reconciliation(self, site_id: int, *, at: datetime) -> None:
+        """When the site is compared next."""
         ...
 
     # The road.

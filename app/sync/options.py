@@ -27,6 +27,9 @@ class SiteOptions:
     skip_test_orders: bool
     take_marked: bool
     overlap: timedelta
+    reconcile_schedule: str
+    reconcile_days: int
+    reconcile_heals: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,10 @@ def site_options(settings: Mapping[str, Any]) -> SiteOptions:
         skip_test_orders=settings["skip_test_orders"],
         take_marked=settings["take_marked"],
         overlap=timedelta(seconds=settings["overlap"]),
+        # Sites of an earlier version have none of these stored.
+        reconcile_schedule=settings.get("reconcile_schedule", _RECONCILE["reconcile_schedule"][1]),
+        reconcile_days=settings.get("reconcile_days", int(_RECONCILE["reconcile_days"][1])),
+        reconcile_heals=settings.get("reconcile_heals", True),
     )
 
 
@@ -149,6 +156,12 @@ def _windows(text: str) -> list[dict[str, Any]]:
     return found
 
 
+_RECONCILE: dict[str, tuple[Reader, str]] = {
+    "reconcile_schedule": (cron, "30 2 * * *"),
+    "reconcile_days": (_at_least(1, 3650), "14"),
+    "reconcile_heals": (boolean, "true"),
+}
+
 _SITE: dict[str, tuple[Reader, str]] = {
     "schedule": (cron, "0 * * * *"),
     "max_orders_per_run": (_at_least(1, 100_000), "100"),
@@ -156,6 +169,7 @@ _SITE: dict[str, tuple[Reader, str]] = {
     "skip_test_orders": (boolean, "true"),
     "take_marked": (boolean, "false"),
     "overlap": (_seconds, "300"),
+    **_RECONCILE,
 }
 
 

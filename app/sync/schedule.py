@@ -12,10 +12,11 @@ from app.sync.parts import Parts
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Sites to be read and ERPs whose items are to be read."""
+    """Sites to be read, ERPs whose items are to be read, and sites to be compared with their platform and ERP."""
 
     sites: tuple[Site, ...]
     erps: tuple[ErpRow, ...]
+    reconcile: tuple[Site, ...] = ()
 
 
 def next_time(cron: str, *, after: datetime) -> datetime:
@@ -27,20 +28,29 @@ def next_time(cron: str, *, after: datetime) -> datetime:
 def tick(parts: Parts) -> Due:
     """What is due now. Asking twice does no harm: whoever reads first takes the site's lease and sets its next time."""
     now = parts.store.now()
-    sites = (
+    active = [
         site
         for site in parts.store.sites()
-        if site.is_active
-        and site.orders_sync
-        and site.order_next_run <= now
-        and not _paused(site.paused_until, now)
-    )
+        if site.is_active and site.orders_sync and not _paused(site.paused_until, now)
+    ]
     erps = (
         row
         for row in parts.store.erps()
         if row.is_active and row.items_next_run <= now and not _paused(row.paused_until, now)
     )
-    return Due(sites=tuple(sites), erps=tuple(erps))
+    return Due(
+        sites=tuple(site for site in active if site.order_next_run <= now),
+        erps=tuple(erps),
+        reconcile=tuple(site for site in active if _is_reconciled_now(parts, site, now)),
+    )
+
+
+def _is_reconciled_now(parts: Parts, site: Site, now: datetime) -> bool:
+    if site.reconcile_next_run is None:
+        at = next_time(site_options(site.settings).reconcile_schedule, after=now)
+        parts.store.plan_reconciliation(site.id, at=at)
+        return False
+    return site.reconcile_next_run <= now
 
 
 def _paused(until: datetime | None, now: datetime) -> bool:

@@ -243,8 +243,12 @@ def test_orders_placed_right_after_a_clock_was_set_by_an_hour_are_read(
 def test_a_clock_that_is_seen_to_be_set_back_delays_no_order(template: Path, folder: Path) -> None:
     """Only a stamp that no clock explains has to wait for the look far back."""
     told = tell([Event(60, "add") for _ in range(8)], guesses=False, template=template, folder=folder)
-    told.channel.happen(Event(0, "clock back"))
-    for _ in range(6):
+    # The cursor is to stand right behind what is placed next.
+    for _ in range(8):
+        told.channel.happen(Event(300, "add"))
+        told.read()
+    for jump in ("nothing", "clock back", *["nothing"] * 4):
+        told.channel.happen(Event(0, jump))
         told.channel.happen(Event(60, "add"))
         told.read()
         assert told.missing() == set()

@@ -1,24 +1,27 @@
 """A WooCommerce shop as a sales channel: the calls, and what each answer comes to."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, timedelta
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
 from app.connectors.woocommerce.answers import INVALID_ID, problem_of, read_failure, refusal
 from app.connectors.woocommerce.bodies import identifier, listed, single, updated
 from app.connectors.woocommerce.calls import ANY_ORDER, Calls, counted, readable
+from app.connectors.woocommerce.census import census
 from app.connectors.woocommerce.examination import examine
 from app.connectors.woocommerce.mapping import normalize
 from app.connectors.woocommerce.settings import Settings
 from app.connectors.woocommerce.sighting import seen
+from app.connectors.woocommerce.survey import survey
 from app.domain.order import Order
 from app.domain.reading import Position
 from app.errors import OrderSyncError, Reject, Retry, Unknown
 from app.ports.connector import Account
 from app.ports.examination import Examination
-from app.ports.sales_channel import Gone, Page, Probe, Seen
+from app.ports.sales_channel import Gone, Listed, Page, Probe, Seen
+from app.ports.survey import Survey
 from app.transport import Answer
 from app.transport.addresses import is_loopback
 
@@ -103,6 +106,14 @@ class WooCommerce:
     def examine(self) -> Examination:
         """What can be proved without changing anything, that the key may write among it."""
         return examine(self._calls, settings=self._settings, is_near=self._is_near)
+
+    def census(self, *, since: datetime | None, until: datetime) -> Iterator[tuple[Listed, ...]]:
+        """Orders in the statuses that the site reads, or that our acknowledgement gave them; see the port."""
+        return census(self._calls, settings=self._settings, since=since, until=until)
+
+    def survey(self, *, orders: int) -> Survey:
+        """What this very shop does, measured by reading alone."""
+        return survey(self._calls, settings=self._settings, orders=orders, now=datetime.now(UTC))
 
     def _rows(self, answer: Answer) -> list[Seen]:
         rows = []

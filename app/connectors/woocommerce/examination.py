@@ -27,7 +27,7 @@ def examine(calls: Calls, *, settings: Settings, is_near: bool) -> Examination:
     calls.check_status(",".join(settings.statuses), setting="statuses")
     if settings.ack_status:
         calls.check_status(settings.ack_status, setting="ack_status")
-    _prove_writing(calls)
+    prove_writing(calls)
     return Examination(
         found=f"Reading and writing work; the shop has {orders} orders.",
         answered_at=first.answered_at,
@@ -35,7 +35,7 @@ def examine(calls: Calls, *, settings: Settings, is_near: bool) -> Examination:
     )
 
 
-def _prove_writing(calls: Calls) -> None:
+def prove_writing(calls: Calls) -> None:
     """A batch of nothing is answered with an empty list, and a key that may only read is refused (contract sections 1 and 7)."""
     try:
         readable(listed, calls.post("/orders/batch", {"update": []}))

@@ -1,5 +1,6 @@
 """The store: everything the use-cases ask of the database, on SQLite, PostgreSQL and MariaDB."""
 
+from app.db.store.certificates import Certificates
 from app.db.store.configuration import Configuration
 from app.db.store.desk import Desk
 from app.db.store.items import Items
@@ -11,7 +12,7 @@ from app.db.store.systems import Systems
 from app.db.store.upkeep import Upkeep
 
 
-class SqlStore(Configuration, Systems, Items, Reading, Road, OwedSteps, Upkeep, Looking, Desk):
+class SqlStore(Configuration, Systems, Items, Reading, Road, OwedSteps, Upkeep, Looking, Desk, Certificates):
     """Implements `app.ports.store.Store` over one engine."""
 
 

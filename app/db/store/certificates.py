@@ -1,0 +1,196 @@
+"""What is stored of orders, side by side with what the platform and the ERP show; and what came of comparing."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, insert, select, update
+
+from app.db.store.base import Base, chunks
+from app.db.tables import certificates, events, inbox, orders, sites, steps, threads
+from app.db.types import storable
+from app.domain.road import Owed, State, StepState
+from app.ports.certificates import Certificate, NewCertificate, StoredOrder
+from app.ports.sales_channel import Seen
+
+
+class Certificates(Base):
+    """Questions of the reconciliation, and its certificates."""
+
+    def stored_orders(self, site_id: int, platform_order_ids: Collection[str]) -> Mapping[str, StoredOrder]:
+        """Those of these orders that are stored, by the platform's id."""
+        found: dict[str, StoredOrder] = {}
+        with self._reading() as connection:
+            for part in chunks(list(platform_order_ids)):
+                query = _stored().where(threads.c.site_id == site_id, threads.c.platform_order_id.in_(part))
+                found.update((row.platform_order_id, _order(row)) for row in connection.execute(query))
+        return found
+
+    def written_between(
+        self, site_id: int, *, since: datetime | None, until: datetime, after: int, limit: int
+    ) -> tuple[tuple[int, StoredOrder], ...]:
+        """Orders of this site that were written and are dated from `since` to `until`, with the id of their row, beyond `after`."""
+        query = (
+            _stored()
+            .where(orders.c.site_id == site_id, orders.c.order_date <= until, orders.c.id > after)
+            .order_by(orders.c.id)
+            .limit(limit)
+        )
+        if since is not None:
+            query = query.where(orders.c.order_date >= since)
+        with self._reading() as connection:
+            return tuple((row.order_row, _order(row)) for row in connection.execute(query))
+
+    def restore_bodies(self, site_id: int, seen: Collection[Seen], *, read_at: datetime) -> int:
+        """Store again what the platform sends of versions whose body is not there any more; those that differ are left out."""
+        with self._writing() as connection:
+            now = self._now(connection)
+            missing = _missing_bodies(site_id, [each.platform_order_id for each in seen])
+            rows = {row.platform_order_id: row for query in missing for row in connection.execute(query)}
+            again = [
+                (rows[each.platform_order_id], each)
+                for each in seen
+                if each.platform_order_id in rows
+                and rows[each.platform_order_id].content_hash == each.content_hash
+            ]
+            if again:
+                connection.execute(insert(inbox), [_body(site_id, row, each, read_at) for row, each in again])
+                connection.execute(
+                    insert(events),
+                    [
+                        {
+                            "thread_id": row.id,
+                            "at": now,
+                            "stage": "fetch",
+                            "event": "body_restored",
+                            "by": "reconcile",
+                            "detail": {"version": row.version},
+                        }
+                        for row, _ in again
+                    ],
+                )
+            return len(again)
+
+    def add_certificate(self, certificate: NewCertificate) -> int:
+        """Store a certificate; its id."""
+        with self._writing() as connection:
+            made = connection.execute(
+                insert(certificates).values(
+                    site_id=certificate.site_id,
+                    from_at=certificate.from_at,
+                    until_at=certificate.until_at,
+                    made_at=self._now(connection),
+                    complete=certificate.complete,
+                    counts=dict(certificate.counts),
+                    findings=list(map(dict, certificate.findings)),
+                )
+            )
+            return int(made.inserted_primary_key[0])  # type: ignore[index]
+
+    def certificates(self, site_id: int, *, limit: int) -> tuple[Certificate, ...]:
+        """The latest certificates of a site, the newest first."""
+        query = (
+            select(certificates)
+            .where(certificates.c.site_id == site_id)
+            .order_by(certificates.c.made_at.desc(), certificates.c.id.desc())
+            .limit(limit)
+        )
+        with self._reading() as connection:
+            return tuple(
+                Certificate(
+                    id=row.id,
+                    site_id=row.site_id,
+                    from_at=row.from_at,
+                    until_at=row.until_at,
+                    made_at=row.made_at,
+                    complete=row.complete,
+                    counts=row.counts,
+                    findings=row.findings,
+                )
+                for row in connection.execute(query)
+            )
+
+    def plan_reconciliation(self, site_id: int, *, at: datetime) -> None:
+        """When the site is compared next."""
+        with self._writing() as connection:
+            connection.execute(update(sites).where(sites.c.id == site_id).values(reconcile_next_run=at))
+
+
+def _stored() -> Select[Any]:
+    same_version = (
+        (inbox.c.site_id == threads.c.site_id)
+        & (inbox.c.platform_order_id == threads.c.platform_order_id)
+        & (inbox.c.version == threads.c.version)
+    )
+    export = (steps.c.thread_id == threads.c.id) & (steps.c.kind == Owed.EXPORT)
+    return (
+        select(
+            threads.c.platform_order_id,
+            threads.c.order_number,
+            threads.c.state,
+            threads.c.stage,
+            threads.c.reason,
+            threads.c.amended_version,
+            inbox.c.id.label("body"),
+            orders.c.id.label("order_row"),
+            orders.c.total,
+            orders.c.currency,
+            orders.c.erp_id,
+            orders.c.external_number,
+            steps.c.state.label("export"),
+            steps.c.document_id,
+            steps.c.document_number,
+        )
+        .select_from(threads)
+        .outerjoin(orders, orders.c.thread_id == threads.c.id)
+        .outerjoin(inbox, same_version)
+        .outerjoin(steps, export)
+    )
+
+
+def _order(row: Row[Any]) -> StoredOrder:
+    return StoredOrder(
+        platform_order_id=row.platform_order_id,
+        order_number=row.order_number,
+        state=State(row.state),
+        stage=row.stage,
+        reason=row.reason,
+        has_body=row.body is not None,
+        amended=row.amended_version is not None,
+        total=row.total,
+        currency=row.currency or "",
+        erp_id=row.erp_id,
+        external_number=row.external_number or "",
+        export=None if row.export is None else StepState(row.export),
+        document_id=row.document_id or "",
+        document_number=row.document_number or "",
+    )
+
+
+def _missing_bodies(site_id: int, platform_order_ids: list[str]) -> list[Select[Any]]:
+    same_version = (
+        (inbox.c.site_id == threads.c.site_id)
+        & (inbox.c.platform_order_id == threads.c.platform_order_id)
+        & (inbox.c.version == threads.c.version)
+    )
+    return [
+        select(threads.c.id, threads.c.platform_order_id, threads.c.version, threads.c.content_hash)
+        .select_from(threads)
+        .outerjoin(inbox, same_version)
+        .where(threads.c.site_id == site_id, threads.c.platform_order_id.in_(part), inbox.c.id.is_(None))
+        for part in chunks(platform_order_ids)
+    ]
+
+
+def _body(site_id: int, row: Row[Any], seen: Seen, read_at: datetime) -> dict[str, Any]:
+    return {
+        "site_id": site_id,
+        "platform_order_id": seen.platform_order_id,
+        "version": row.version,
+        "content_hash": seen.content_hash,
+        "status": storable(seen.status)[:64],
+        "modified_raw": storable(seen.modified_raw)[:64],
+        "modified_at": seen.modified_at,
+        "read_at": read_at,
+        "body": seen.body,
+    }

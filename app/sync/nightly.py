@@ -1,0 +1,49 @@
+"""The comparison that is made each night by itself."""
+
+from datetime import datetime, timedelta
+
+import structlog
+
+from app.errors import Misconfigured, OrderSyncError, UsageError
+from app.ports.store import Site
+from app.sync.fetch import Ring
+from app.sync.options import site_options
+from app.sync.parts import Parts, maintenance_until, site_with_id
+from app.sync.reconcile import reconcile
+from app.sync.schedule import next_time
+
+log = structlog.get_logger("ordersync.reconcile")
+
+_TRY_AGAIN = timedelta(hours=1)
+
+
+def reconcile_nightly(parts: Parts, *, site_id: int, ring: Ring) -> None:
+    """Compare a site's last days and read again what is missing. One that cannot be compared now is tried in an hour."""
+    try:
+        site = site_with_id(parts, site_id)
+    except UsageError:
+        return
+    now = parts.store.now()
+    if site.reconcile_next_run is None or site.reconcile_next_run > now:
+        # Somebody was quicker.
+        return
+    until = maintenance_until(parts, site)
+    # Planned before it is made: one that ends its process is not made again and again.
+    parts.store.plan_reconciliation(site.id, at=_next(site, parts) if until is None else until)
+    if until is not None or site.cursor is None:
+        return
+    options = site_options(site.settings)
+    since = now - timedelta(days=options.reconcile_days)
+    if options.min_order_date is not None:
+        since = max(since, options.min_order_date)
+    try:
+        reconcile(parts, site, since=since, until=None, heal=options.reconcile_heals, ring=ring)
+    except Misconfigured as error:
+        log.warning("not_reconciled", site=site.name, failure=type(error).__name__)
+    except OrderSyncError as error:
+        log.warning("not_reconciled", site=site.name, failure=type(error).__name__)
+        parts.store.plan_reconciliation(site.id, at=min(now + _TRY_AGAIN, _next(site, parts)))
+
+
+def _next(site: Site, parts: Parts) -> datetime:
+    return next_time(site_options(site.settings).reconcile_schedule, after=parts.store.now())
