@@ -50,6 +50,9 @@ def test_a_site_is_stored_as_it_was_asked_for_with_every_setting_filled_in(progr
         "skip_test_orders": True,
         "take_marked": False,
         "overlap": 300.0,
+        "reconcile_schedule": "30 2 * * *",
+        "reconcile_days": 14,
+        "reconcile_heals": True,
     }
 
 

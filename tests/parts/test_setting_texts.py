@@ -167,4 +167,6 @@ def test_the_rows_of_the_first_version_are_read_as_they_were_stored() -> None:
         "schedule": "30 * * * *", "max_orders_per_run": "100", "min_order_date": "2026-01-01T00:00:00+00:00",
         "skip_test_orders": "true", "take_marked": "false", "overlap": "300",
     }  # fmt: skip
-    assert read(woo, typed(woo, row)) == row
+    # What later versions added has its default.
+    added = {"reconcile_schedule": "30 2 * * *", "reconcile_days": 14, "reconcile_heals": True}
+    assert read(woo, typed(woo, row)) == {**row, **added}
