@@ -116,6 +116,8 @@ def orders_table(orders: Sequence[OrderSummary]) -> Table:
         total = "" if each.total is None else f"{each.total:.2f} {each.currency}"
         number = each.order_number or f"(platform id {each.platform_order_id})"
         state = Text(each.state.value, style=_COLOURS[each.state.value])
+        if each.amended:
+            state.append(", amended", style="yellow")
         texts = (each.stage.value, total, each.erp_document, each.reason)
         table.add_row(Text(number), Text(each.site), state, *map(Text, texts))
     return table
@@ -150,6 +152,11 @@ def order_page(details: Mapping[str, Any]) -> Iterator[RenderableType]:
         if details["order"] is not None and details["order"][name] not in {None, ""}:
             head.add_row(name.replace("_", " "), Text(str(details["order"][name])))
     yield head
+    if thread["amended_version"] is not None:
+        yield Text(
+            f"The platform has changed it since it was sent: version {thread['amended_version']} is kept and was sent nowhere.",
+            style="yellow",
+        )
     if details["lines"]:
         yield lines_table(details["lines"])
     for each in details["errors"]:

@@ -82,13 +82,15 @@ def order() -> None:
 @click.option(
     "--state", type=click.Choice([each.value for each in State]), default=None, help="In this state only."
 )
+@click.option(
+    "--amended", is_flag=True, help="Only those that the platform has changed since they were sent."
+)
 @click.option("--limit", default=100, show_default=True, help="At most so many, the newest first.")
 @json_option
-def order_list(site_name: str | None, state: str | None, limit: int, as_json: bool) -> None:
+def order_list(site_name: str | None, state: str | None, amended: bool, limit: int, as_json: bool) -> None:
     """The latest orders."""
-    found = orders_of(
-        opened().parts, site=site_name, state=None if state is None else State(state), limit=limit
-    )
+    wanted = None if state is None else State(state)
+    found = orders_of(opened().parts, site=site_name, state=wanted, limit=limit, amended=amended)
     rows = [
         {
             "order": each.order_number,
@@ -102,6 +104,7 @@ def order_list(site_name: str | None, state: str | None, limit: int, as_json: bo
             "acknowledged": each.acknowledged,
             "erp_document": each.erp_document,
             "updated_at": each.updated_at,
+            "amended": each.amended,
         }
         for each in found
     ]

@@ -319,7 +319,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class OrderSummary:
-    """One order, as a list shows it."""
+    """One order, as a list shows it. `amended`: the platform has changed it since it was sent, and that version waits."""
 
     thread_id: int
     run_id: int | None
@@ -334,6 +334,7 @@ class OrderSummary:
     acknowledged: bool
     erp_document: str
     updated_at: datetime
+    amended: bool = False
 
 
 class Store(Protocol):
@@ -566,7 +567,13 @@ class Store(Protocol):
         ...
 
     def order_summaries(
-        self, *, site: str | None, state: State | None, limit: int, run_id: int | None = None
+        self,
+        *,
+        site: str | None,
+        state: State | None,
+        limit: int,
+        run_id: int | None = None,
+        amended: bool = False,
     ) -> tuple[OrderSummary, ...]: ...
     def held_orders(self, *, site: str | None) -> tuple[HeldOrder, ...]:
         """The orders that are held, the longest wait first."""

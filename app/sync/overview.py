@@ -54,9 +54,10 @@ def orders_of(
     state: State | None = None,
     limit: int = 100_000,
     run_id: int | None = None,
+    amended: bool = False,
 ) -> Sequence[OrderSummary]:
-    """The orders of a site, newest first."""
-    return parts.store.order_summaries(site=site, state=state, limit=limit, run_id=run_id)
+    """The orders of a site, newest first; with `amended` those that the platform has changed since they were sent."""
+    return parts.store.order_summaries(site=site, state=state, limit=limit, run_id=run_id, amended=amended)
 
 
 def runs(parts: Parts, *, site: str | None, limit: int) -> list[dict[str, Any]]:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from app.domain.road import StepState
-from app.errors import Hold, Misconfigured, OrderSyncError
+from app.errors import Hold, Misconfigured, OrderSyncError, Retry
 from app.ports.store import Failed, OwedStep, Site, StepOutcome, Waiting
 from app.sync.parts import Parts, maintenance_until, paused_sentence
-from app.sync.policy import HOLD_MAINTENANCE, MAX_UNSETTLED, Later, Person, after
+from app.sync.policy import HOLD_MAINTENANCE, MAX_UNSETTLED, Later, Person, after, is_open_breaker
 from app.sync.steps import poison
 from app.sync.telling import pause_site
 
@@ -49,6 +49,21 @@ def gate(parts: Parts, site: Site, owed: Sequence[OwedStep]) -> tuple[list[OwedS
     return (
         [step for step in owed if step not in poisoned],
         [failure(parts, step, poison(step.unsettled), now=now) for step in poisoned],
+    )
+
+
+def away(parts: Parts, site: Site) -> Retry | None:
+    """Why a site is not to be called now although orders wait for it, or None.
+
+    Its readings have failed again and again; the next of them asks whether it is back, and until then no other call waits
+    in vain for an answer and keeps a worker from other sites' orders.
+    """
+    left = (site.order_next_run - parts.store.now()).total_seconds()
+    if not (is_open_breaker(site.failures) and site.is_active and site.orders_sync and left > 0):
+        return None
+    return Retry(
+        f"The site {site.name} has not answered {site.failures} times in a row; it is asked again in {round(left / 60)} min.",
+        after=left,
     )
 
 

@@ -26,7 +26,7 @@ _HOLD_AGE = timedelta(hours=48)
 _PAUSE = timedelta(minutes=5)
 _LONGEST_ASKED = 3600.0
 _READ_AGAIN = 120.0
-_BREAKER_OPENS = 5
+_BREAKER_OPENS = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,9 +53,15 @@ class Looking(Base):
             )
 
     def order_summaries(
-        self, *, site: str | None, state: State | None, limit: int, run_id: int | None = None
+        self,
+        *,
+        site: str | None,
+        state: State | None,
+        limit: int,
+        run_id: int | None = None,
+        amended: bool = False,
     ) -> tuple[OrderSummary, ...]:
-        """The latest orders, newest first."""
+        """The latest orders, newest first; with `amended` those of which a later version waits."""
         query = (
             select(
                 threads,
@@ -74,6 +80,8 @@ class Looking(Base):
             query = query.where(sites.c.name == site)
         if state is not None:
             query = query.where(threads.c.state == state)
+        if amended:
+            query = query.where(threads.c.amended_version.is_not(None))
         if run_id is not None:
             query = query.where(threads.c.run_id == run_id)
         with self._reading() as connection:
@@ -92,6 +100,7 @@ class Looking(Base):
                     acknowledged=row.acknowledged_at is not None,
                     erp_document=row.erp_document_number or "",
                     updated_at=row.updated_at,
+                    amended=row.amended_version is not None,
                 )
                 for row in connection.execute(query)
             )
