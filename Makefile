@@ -4,11 +4,12 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint venv venv-test clean
+.PHONY: help demo test test-slow bench lint venv venv-test clean
 
 help: ## What there is
 	@echo "make demo          shop, middleware and ERP on this machine, until Ctrl-C; 'make demo ONCE=1' ends by itself"
-	@echo "make test          the whole test suite; 'make test PYTEST_ARGS=\"-k kits\"' passes arguments on"
+	@echo "make test          the tests; 'make test PYTEST_ARGS=\"-k kits\"' passes arguments on"
+	@echo "make test-slow     the tests that start, kill and restart real processes, and the demo and the benchmark"
 	@echo "make bench         how fast it is, beside a naive script; 'make bench BENCH_ARGS=\"--orders 200\"', '--help' tells the rest"
 	@echo "make lint          ruff, mypy and import-linter"
 	@echo "make venv          only .venv, with what the program needs to run"
@@ -19,7 +20,10 @@ demo: venv
 	@exec .venv/bin/ordersync demo $(if $(ONCE),--once)
 
 test: venv-test
-	@exec .venv/bin/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+	@exec .venv/bin/python -m pytest -n 2 --dist loadgroup -m "not slow" $(PYTEST_ARGS)
+
+test-slow: venv-test
+	@exec .venv/bin/python -m pytest -n 2 --dist loadgroup -m slow $(PYTEST_ARGS)
 
 bench: venv-test
 	@exec .venv/bin/python -m tests.bench $(BENCH_ARGS)
