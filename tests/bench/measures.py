@@ -14,11 +14,12 @@ from tests.bench.endtoend import RunResult, run_orders
 from tests.bench.naive import move_orders
 from tests.bench.peers import LINES
 from tests.bench.processes import MemoryMeter, wait_for_calm
+from tests.bench.quota import measure_quota
 from tests.bench.stages import measure_stages
 from tests.bench.wire import PAGE, Wire
 from tests.bench.world import World, now
 
-PARTS = ("zero", "latency", "calls", "memory", "stages", "naive", "bounds")
+PARTS = ("zero", "latency", "calls", "memory", "quota", "stages", "naive", "bounds")
 _THROUGH_CELERY = frozenset({"zero", "latency", "calls", "memory"})
 _NAIVE_SECONDS = 30.0
 """About how long the naive script may take at each latency: it is slow, and exactly as slow for every order."""
@@ -26,6 +27,7 @@ _NAIVE_CALLS = LINES + 5
 """For each order: its lines' SKUs, the customer, two documents, the insert and the mark."""
 _NAIVE_CALL_MS = 5.0
 _NAIVE_MOST = 200
+_QUOTA_MOST = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ def measure(world: World, wishes: Wishes, *, console: Console) -> dict[str, Any]
     bench = _Bench(world, wishes, console)
     if wishes.only & _THROUGH_CELERY:
         found |= bench.through_celery()
+    if "quota" in wishes.only:
+        found["quota"] = bench.quota()
     if "stages" in wishes.only:
         found["stages"] = bench.stages()
     if "naive" in wishes.only:
@@ -109,6 +113,23 @@ class _Bench:
         if "memory" in wishes.only:
             found["memory"] = memory.peaks
         return found
+
+    def quota(self) -> dict[str, Any]:
+        """A BigCommerce store whose orders are marked one by one."""
+        orders = min(self._wishes.orders, _QUOTA_MOST)
+        with self._world.workers() as workers:
+            self._wait_for_calm()
+            with self._console.status(f"{orders} orders of a BigCommerce store ...") as status:
+                rows = measure_quota(
+                    self._world,
+                    workers,
+                    orders=orders,
+                    progress=lambda text: status.update(
+                        f"{orders} orders of a BigCommerce store, {text} ..."
+                    ),
+                )
+        self._say(f"{orders} orders of a BigCommerce store, for each way of paying")
+        return rows
 
     def stages(self) -> dict[str, Any]:
         """With the customers known; the export also with every customer new."""

@@ -3,7 +3,7 @@
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +71,30 @@ def start_shop(group: ProcessGroup, *, name: str, orders: int, mail_domain: str)
     }
     shop.tell("POST", "generate", wanted)
     return shop
+
+
+def start_store(
+    group: ProcessGroup,
+    *,
+    name: str,
+    orders: int,
+    quota: int,
+    window_seconds: float,
+    overrides: Mapping[str, Any],
+) -> Peer:
+    """A BigCommerce store that holds this many generated orders and nothing else, and allows so many requests in a window."""
+    limits = ["--quota", str(quota), "--window-seconds", f"{window_seconds:g}"]
+    store = _started(group, name, ["app.sandbox.bigcommerce", "--empty", *limits])
+    wanted = {
+        "count": orders,
+        "lines": LINES,
+        "skus": SKUS,
+        "spread_seconds": orders,
+        "mail_domain": f"{name}.example.test",
+        "overrides": overrides,
+    }
+    store.tell("POST", "generate", wanted)
+    return store
 
 
 def _started(group: ProcessGroup, name: str, module: Sequence[str]) -> Peer:

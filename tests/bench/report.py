@@ -19,6 +19,8 @@ def aims(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     ratio = found.get("naive", {}).get("200", {}).get("ratio")
     written = found.get("latency", {}).get("50", {})
     seconds = written["written_seconds_median"] if written.get("orders") == _AIM_ORDERS else None
+    store = next(iter(found.get("quota", {}).values()), None)
+    refused = [row["refused"] for row in found.get("quota", {}).values()]
     return [
         _aim("orders/s end to end at 0 ms, customers known (median)", ">=", 300, zero),
         _aim(
@@ -29,6 +31,19 @@ def aims(found: Mapping[str, Any]) -> list[dict[str, Any]]:
         ),
         _aim("times the naive script at 200 ms per request", ">=", 10, ratio),
         _aim("seconds until 1,000 orders are read, checked and in the database at 50 ms", "<=", 2, seconds),
+        _aim(
+            "requests per 100 BigCommerce orders beside status updates",
+            "<=",
+            10,
+            None if store is None else store["others_per_100"],
+        ),
+        _aim(
+            "status updates per 100 BigCommerce orders",
+            "<=",
+            100,
+            None if store is None else store["updates_per_100"],
+        ),
+        _aim("requests that a BigCommerce store refused (429)", "<=", 0, sum(refused) if refused else None),
     ]
 
 
@@ -43,6 +58,7 @@ def show(report: Mapping[str, Any], *, console: Console) -> None:
     tables: Mapping[str, Callable[[Any], Table]] = {
         "stages": _stages,
         "calls": _calls,
+        "quota": _quota,
         "memory": _memory,
         "naive": _naive,
         "bounds": _bounds,
@@ -125,6 +141,22 @@ def _calls(calls: Mapping[str, Any]) -> Table:
         "HTTP calls and the operations in them, per 100 orders",
         "what for", "calls, known", "operations", "calls, new", "operations",
         rows=rows,
+    )  # fmt: skip
+
+
+def _quota(quota: Mapping[str, Mapping[str, Any]]) -> Table:
+    return _table(
+        "A BigCommerce store's orders, marked one by one inside its quota; requests per 100 orders",
+        "orders whose", "updates", "others", "refused", "most in a window", "quota", "seconds",
+        rows=[
+            [
+                name,
+                *(f"{row[key]:g}" for key in ("updates_per_100", "others_per_100", "refused", "most_in_window")),
+                f"{row['quota']} in {row['window_seconds']:g} s",
+                f"{row['seconds']:.1f}",
+            ]
+            for name, row in quota.items()
+        ],
     )  # fmt: skip
 
 

@@ -42,7 +42,10 @@ def test_every_measurement_has_its_rows_and_every_order_is_counted(tmp_path: Pat
     assert found["naive"]["1"]["calls_per_order"] == round(8 + 1 / _ORDERS, 2)
     assert found["naive"]["1"]["ratio"] > 0
     assert len(found["bounds"]) == 6
-    assert len(found["aims"]) == 4
+    assert len(found["aims"]) == 7
+    for row in found["quota"].values():
+        assert row["updates_per_100"] == 100
+        assert (row["refused"], row["most_in_window"] <= row["quota"]) == (0, True)
     _assert_every_order_is_counted(found["calls"])
     text = "\n".join(shown)
     for row in (*found["stages"], *found["bounds"], *found["memory"], "1 ms, known", "order inserts", "Aims"):
@@ -70,7 +73,7 @@ def test_only_what_was_asked_for_is_measured(tmp_path: Path) -> None:
     found = json.loads(line)
     assert not set(found) & (set(PARTS) - {"naive"})
     assert found["naive"]["0"]["orders"] == 5
-    assert [aim["met"] for aim in found["aims"]] == [None] * 4
+    assert [aim["met"] for aim in found["aims"]] == [None] * 7
     assert "The naive script at 0 ms" in done.stderr
 
 
@@ -141,4 +144,7 @@ def test_an_aim_says_what_was_measured_and_whether_it_is_met() -> None:
         (6.5, False),
         (None, None),
         (2.0, True),
+        (None, None),
+        (None, None),
+        (None, None),
     ]

@@ -29,7 +29,7 @@ from tests.fixtures.postgres import running_postgres
 MOST_ORDERS = 10_000
 POSTGRES = "postgres"
 _ACCOUNTS = {"shipping": "40400", "tax": "40500", "fee": "40600", "gift_card": "40700", "rounding": "40900"}
-_ONCE_A_YEAR = "0 0 1 1 *"
+ONCE_A_YEAR = "0 0 1 1 *"
 """Nothing is due by itself while it is measured."""
 _UNSET = (
     "ORDERSYNC_HTTP_TIMEOUT",
@@ -89,7 +89,7 @@ class World:
                 url=shop.url,
                 allow_private=True,
                 credentials={"key": "ck_sandbox", "secret": "cs_sandbox"},
-                settings={"max_orders_per_run": str(MOST_ORDERS), "schedule": _ONCE_A_YEAR},
+                settings={"max_orders_per_run": str(MOST_ORDERS), "schedule": ONCE_A_YEAR},
             ),
             prefix=f"B{self._shops}",
             erp=None,
@@ -206,7 +206,7 @@ def _connect(program: Program, erp: Peer) -> None:
             settings={
                 "default_customer": "WEB-CASH",
                 "create_customers": "true",
-                "items_schedule": _ONCE_A_YEAR,
+                "items_schedule": ONCE_A_YEAR,
                 **{f"account.{name}": number for name, number in _ACCOUNTS.items()},
             },
         ),
