@@ -29,9 +29,11 @@ def measure_quota(
     found = {}
     for number, (name, overrides) in enumerate(PAYMENTS.items(), start=1):
         with _store(world, name=f"store{number}", orders=orders, overrides=overrides) as (site_id, store):
-            seconds = _run(
-                world, workers, site_id, orders=orders, progress=lambda at, of=name: progress(f"{of}, {at}")
-            )  # type: ignore[misc]
+
+            def tell(at: str, of: str = name) -> None:
+                progress(f"{of}, {at}")
+
+            seconds = _run(world, workers, site_id, orders=orders, progress=tell)
             found[name] = _row(store.tell("GET", "counters"), orders=orders, seconds=seconds)
     return found
 
