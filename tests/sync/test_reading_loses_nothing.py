@@ -111,9 +111,9 @@ _events = st.builds(Event, passes=st.sampled_from([0, 0, 0, 1, 30]), kind=_kinds
 
 @st.composite
 def stories(draw: st.DrawFn) -> list[Event]:
-    """What happens, with at most two clocks that are set by an hour in between."""
+    """What happens, with at most two clocks that are set in between, none further than an hour from what it was."""
     told = draw(st.lists(_events, min_size=3, max_size=25))
-    for jump in draw(st.lists(_jumps, max_size=2)):
+    for jump in draw(st.lists(_jumps, max_size=2, unique=True)):
         told.insert(draw(st.integers(0, len(told))), Event(0, jump))
     return told
 
