@@ -25,24 +25,29 @@ from app.domain.road import Link, Owed, Stage, holds_up
 from app.errors import Misconfigured, OrderSyncError, Retry, UsageError
 from app.passes import NoPasses, RedisPasses, connect
 from app.ports.connector import Account, Connector, OpenErp, OpenSalesChannel
+from app.ports.deliveries import DueSite
 from app.ports.erp import Erp
+from app.ports.hooks import HookDesk
 from app.ports.passes import SkuPasses
 from app.ports.sales_channel import SalesChannel
 from app.ports.store import Bell, ErpRow, Site, UnreadRun
 from app.runtime import broker_url
 from app.settings import Settings, load_settings
 from app.sync import inline, pipeline
+from app.sync.hook_setup import check_due as check_hooks_due
+from app.sync.hooks import read_due
 from app.sync.items import sync_items
 from app.sync.nightly import reconcile_nightly
 from app.sync.parts import Limits, Parts
 from app.sync.schedule import Due, tick
 from app.sync.steps import StepResult
-from app.sync.sweep import close_runs, sweep
+from app.sync.sweep import close_runs, drop_old_deliveries, sweep
 from app.transport.addresses import allowed_addresses, check_address, is_loopback, port_of
 
 __all__ = [
     "DATABASE_AWAY",
     "Bell",
+    "DueSite",
     "Link",
     "Owed",
     "Parts",
@@ -50,11 +55,14 @@ __all__ = [
     "Stage",
     "StepResult",
     "UnreadRun",
+    "check_hooks_due",
     "close_runs",
+    "drop_old_deliveries",
     "holds_up",
     "inline",
     "load_settings",
     "pipeline",
+    "read_due",
     "reconcile_nightly",
     "sweep",
     "sync_items",
@@ -94,6 +102,13 @@ class OpenPeers:
         """The open sales channel of a site."""
         open_channel = cast("OpenSalesChannel", self.connector(site.platform).open)
         return cast("SalesChannel", self._open("site", site, open_channel))
+
+    def hook_desk(self, site: Site) -> HookDesk:
+        """The webhooks of a site at its platform. Raises `UsageError` where it has none."""
+        connector = self.connector(site.platform)
+        if connector.hooks is None:
+            raise UsageError(f"{connector.title} has no webhooks.")
+        return cast("HookDesk", self._open("hooks", site, connector.hooks.open))
 
     def erp(self, row: ErpRow) -> Erp:
         """The open ERP."""

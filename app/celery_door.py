@@ -7,14 +7,19 @@ from contextlib import contextmanager
 from typing import Any
 
 import redis
+import structlog
+from kombu.exceptions import OperationalError
 
 from app.bootstrap import Program, close_runs
 from app.errors import Misconfigured
 from app.passes import connect
+from app.ports.deliveries import DueSite
 from app.ports.store import Run
 from app.runtime import ProcessGroup, broker_url
 from app.settings import Settings
 from workers.application import make_app
+
+log = structlog.get_logger("ordersync.door")
 
 CONCURRENCY = 4
 """Pool processes of a worker. They wait for shop and ERP most of the time, so there are more of them than cores."""
@@ -36,7 +41,8 @@ class Workers:
 
     def send(self, task: str, **arguments: Any) -> None:  # noqa: ANN401 - a task's own arguments
         """Send a task by its name; ids and names of sites only."""
-        self._app.send_task(f"ordersync.{task}", kwargs=arguments)
+        # Nobody asks for a result; subscribing to one would fail in ways of its own while the broker is away.
+        self._app.send_task(f"ordersync.{task}", kwargs=arguments, ignore_result=True)
 
     def answer(self) -> bool:
         """Whether any worker answers within a second."""
@@ -64,6 +70,26 @@ class Workers:
             )
             self.wait_until_they_answer()
             yield True
+
+
+class DeliveryBell:
+    """Tells the workers that a site has deliveries whose orders are to be read.
+
+    Never raises: while the broker is away, the sweeper rings for what is stored.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._workers: Workers | None = None
+
+    def __call__(self, site: DueSite) -> None:
+        """Send the task."""
+        try:
+            if self._workers is None:
+                self._workers = Workers(self._settings, url=broker_url(self._settings))
+            self._workers.send("read_named", site_id=site.id, site=site.name)
+        except (Misconfigured, OperationalError) as error:
+            log.warning("not_rung", site=site.name, failure=type(error).__name__)
 
 
 def broker_queues(settings: Settings) -> dict[str, Any]:
@@ -96,6 +122,11 @@ def beat_command() -> list[str]:
 def flower_command(*, address: str = "127.0.0.1", port: int = 5555) -> list[str]:
     """Flower's command line; it finds its login in the settings."""
     return [sys.executable, "-m", "workers.flower", f"--address={address}", f"--port={port}"]
+
+
+def web_command(*, address: str = "127.0.0.1", port: int = 8080) -> list[str]:
+    """The web server's command line; deployments say `ordersync web` for its first three words."""
+    return [sys.executable, "-m", "app.cli", "web", f"--address={address}", f"--port={port}"]
 
 
 def worker_environment(settings: Settings, *, url: str) -> dict[str, str]:

@@ -14,7 +14,14 @@ import structlog
 from rich.console import Console
 
 from app.bootstrap import prepare_database
-from app.celery_door import CONCURRENCY, beat_command, flower_command, worker_command, worker_environment
+from app.celery_door import (
+    CONCURRENCY,
+    beat_command,
+    flower_command,
+    web_command,
+    worker_command,
+    worker_environment,
+)
 from app.errors import Misconfigured, UsageError
 from app.runtime import (
     EmbeddedBroker,
@@ -47,6 +54,9 @@ class Wishes:
     flower: bool = True
     flower_address: str = "127.0.0.1"
     flower_port: int = 5555
+    web: bool = True
+    web_address: str = "127.0.0.1"
+    web_port: int = 8080
 
 
 def run(wishes: Wishes, settings: Settings, *, console: Console) -> None:
@@ -125,6 +135,8 @@ class _Up:
         flower = self._wishes.flower and self._settings.flower_auth is not None
         if flower:
             self._check_flower()
+        if self._wishes.web:
+            self._check_web()
         prepare_database(self._settings)
         self._say("The database is up to date")
         try:
@@ -151,6 +163,13 @@ class _Up:
                 f"Flower's port {port} is taken by another program: choose one with --flower-port, or use --no-flower."
             )
 
+    def _check_web(self) -> None:
+        address, port = self._wishes.web_address, self._wishes.web_port
+        if free_port(port, host=address) != port:
+            raise Misconfigured(
+                f"The web server's port {port} is taken by another program: choose one with --web-port, or use --no-web."
+            )
+
     def _start_broker(self) -> str:
         """The broker's address, which stays the same for as long as we run."""
         if self._settings.redis_url is not None:
@@ -172,6 +191,8 @@ class _Up:
         grace = self._settings.soft_time_limit + _WORKER_SPARE
         self._start("worker", worker_command(concurrency=wishes.concurrency), url, grace=grace)
         self._start("beat", beat_command(), url)
+        if wishes.web:
+            self._start("web", web_command(address=wishes.web_address, port=wishes.web_port), url)
 
     def _start(self, name: str, command: Sequence[str], url: str, *, grace: float | None = None) -> None:
         environment = {**worker_environment(self._settings, url=url), "ORDERSYNC_PROCESS": name}
@@ -188,7 +209,7 @@ class _Up:
             highlight=False,
             soft_wrap=True,
         )
-        for name in ("beat", "worker", "flower"):
+        for name in ("web", "beat", "worker", "flower"):
             if name in self._group.names:
                 code = self._group.stop_one(name)
                 log.info("process_stopped", child=name, **_ending(code))
@@ -209,6 +230,7 @@ class _Up:
             missing = "Flower is not started: it needs ORDERSYNC_FLOWER_AUTH, set to name:password (or --no-flower)."
             self._console.print(missing, style="yellow", soft_wrap=True)
         where = f"http://{self._wishes.flower_address}:{self._wishes.flower_port}"
+        web = f"http://{self._wishes.web_address}:{self._wishes.web_port}/hooks/"
         for hint in (
             "",
             *(
@@ -216,6 +238,7 @@ class _Up:
                 if flower
                 else []
             ),
+            *([f"Webhooks are taken at:       {web}"] if self._wishes.web else []),
             "How sites and orders stand:  ordersync status",
             "Is everything well?          ordersync doctor",
             "Ctrl-C stops everything.",

@@ -10,7 +10,7 @@ import structlog
 from celery import Task, chain, shared_task, signature
 from kombu.exceptions import OperationalError
 
-from app.bootstrap import Bell, Link, Owed, Stage, holds_up, inline, pipeline, program_of_process
+from app.bootstrap import Bell, Link, Owed, Stage, holds_up, inline, pipeline, program_of_process, read_due
 from tasks.logged import LoggedTask, OrdersWait
 
 log = structlog.get_logger("ordersync.road")
@@ -36,6 +36,13 @@ def fetch(*, site_id: int, run_id: int | None = None, site: str = "", **_from_a_
     result = pipeline.fetch(program_of_process().parts, site_id=site_id, run_id=run_id, ring=ring)
     if result.state == "unfinished":
         fetch.delay(site_id=site_id, run_id=result.run_id, site=site)
+
+
+@shared_task(name="ordersync.read_named", base=LoggedTask)
+def read_named(*, site_id: int, site: str = "", **_from_a_newer_sender: Any) -> None:
+    """Read the orders that a site's webhooks have named and ring their batches."""
+    if read_due(program_of_process().parts, site_id=site_id, ring=ring):
+        read_named.delay(site_id=site_id, site=site)
 
 
 def _step(

@@ -1,17 +1,27 @@
-"""Upkeep as tasks: beat's tick, the sweeper, and the item sync."""
+"""Upkeep as tasks: beat's tick, the sweeper, the item sync, and what is done about webhooks once a day."""
 
 from typing import Any
 
 from celery import shared_task
 
-from app.bootstrap import UnreadRun, due_now, program_of_process, reconcile_nightly, sweep, sync_items
+from app.bootstrap import (
+    DueSite,
+    UnreadRun,
+    check_hooks_due,
+    drop_old_deliveries,
+    due_now,
+    program_of_process,
+    reconcile_nightly,
+    sweep,
+    sync_items,
+)
 from tasks.logged import LoggedTask
-from tasks.road import fetch, ring
+from tasks.road import fetch, read_named, ring
 
 
 @shared_task(name="ordersync.tick", base=LoggedTask)
 def tick(**_from_a_newer_sender: Any) -> None:
-    """Start what is due: sites to be read, items to be read."""
+    """Start what is due: sites to be read, items to be read, webhooks to be looked after."""
     due = due_now()
     for site in due.sites:
         fetch.delay(site_id=site.id, site=site.name)
@@ -19,17 +29,29 @@ def tick(**_from_a_newer_sender: Any) -> None:
         items.delay(erp_id=erp.id, erp=erp.name)
     for site in due.reconcile:
         reconcile.delay(site_id=site.id, site=site.name)
+    for site in due.hooks:
+        check_hooks.delay(site_id=site.id, site=site.name)
 
 
 @shared_task(name="ordersync.sweep", base=LoggedTask)
 def sweep_due(**_from_a_newer_sender: Any) -> None:
     """Ring what is due and was not rung lately."""
     program = program_of_process()
-    sweep(program.parts, ring=ring, interval=program.settings.sweep_seconds, ring_run=_ring_run)
+    sweep(
+        program.parts,
+        ring=ring,
+        interval=program.settings.sweep_seconds,
+        ring_run=_ring_run,
+        ring_site=_ring_site,
+    )
 
 
 def _ring_run(run: UnreadRun) -> None:
     fetch.delay(site_id=run.site_id, run_id=run.run_id, site=run.site)
+
+
+def _ring_site(site: DueSite) -> None:
+    read_named.delay(site_id=site.id, site=site.name)
 
 
 @shared_task(name="ordersync.sync_items", base=LoggedTask)
@@ -42,3 +64,15 @@ def items(*, erp_id: int, **_from_a_newer_sender: Any) -> None:
 def reconcile(*, site_id: int, **_from_a_newer_sender: Any) -> None:
     """Compare a site's last days with its platform and its ERP."""
     reconcile_nightly(program_of_process().parts, site_id=site_id, ring=ring)
+
+
+@shared_task(name="ordersync.check_hooks", base=LoggedTask)
+def check_hooks(*, site_id: int, **_from_a_newer_sender: Any) -> None:
+    """See that a site's platform still sends its webhooks."""
+    check_hooks_due(program_of_process().parts, site_id=site_id)
+
+
+@shared_task(name="ordersync.drop_deliveries", base=LoggedTask)
+def drop_deliveries(**_from_a_newer_sender: Any) -> None:
+    """Forget what webhooks brought long ago."""
+    drop_old_deliveries(program_of_process().parts)

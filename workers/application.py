@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 from celery import Celery, signals
+from celery.schedules import crontab
 from celery.utils.log import get_multiprocessing_logger
 from kombu import Queue
 
@@ -90,6 +91,8 @@ def _configuration(settings: Settings) -> dict[str, Any]:
             "ordersync.sweep": {"queue": "upkeep"},
             "ordersync.sync_items": {"queue": "upkeep"},
             "ordersync.reconcile": {"queue": "upkeep"},
+            "ordersync.check_hooks": {"queue": "upkeep"},
+            "ordersync.drop_deliveries": {"queue": "upkeep"},
         },
         "task_queues": [Queue(name) for name in QUEUES],
         # The schedule is kept in memory: a file of it could be found broken at a start, and two beats could not share it.
@@ -101,6 +104,12 @@ def _configuration(settings: Settings) -> dict[str, Any]:
                 "task": "ordersync.sweep",
                 "schedule": settings.sweep_seconds,
                 "options": {"expires": max(1.0, settings.sweep_seconds)},
+            },
+            # At a time of day: a beat that is started anew each day would never come to the end of a day's pause.
+            "drop_deliveries": {
+                "task": "ordersync.drop_deliveries",
+                "schedule": crontab(hour="3", minute="23"),
+                "options": {"expires": 3600},
             },
         },
     }

@@ -107,16 +107,16 @@ def site_disable(name: str, as_json: bool) -> None:
     )
 
 
-_yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
 @site.command("remove")
 @click.argument("name", shell_complete=site_names)
-@_yes_option
+@yes_option
 @json_option
 def site_remove(name: str, yes: bool, as_json: bool) -> None:
     """Remove a site none of whose orders is in motion or held; its orders can still be looked at."""
-    removal = retire.remove_site(opened().parts, name, sure=_asking(yes))
+    removal = retire.remove_site(opened().parts, name, sure=asking(yes))
     _say_removed(
         f"site {name}",
         name,
@@ -128,11 +128,11 @@ def site_remove(name: str, yes: bool, as_json: bool) -> None:
 
 @erp.command("remove")
 @click.argument("name", shell_complete=erp_names)
-@_yes_option
+@yes_option
 @json_option
 def erp_remove(name: str, yes: bool, as_json: bool) -> None:
     """Remove an ERP that no site uses."""
-    removal = retire.remove_erp(opened().parts, name, sure=_asking(yes))
+    removal = retire.remove_erp(opened().parts, name, sure=asking(yes))
     _say_removed(
         f"ERP {name}",
         name,
@@ -142,7 +142,9 @@ def erp_remove(name: str, yes: bool, as_json: bool) -> None:
     )
 
 
-def _asking(yes: bool) -> Callable[[str], bool]:
+def asking(yes: bool) -> Callable[[str], bool]:
+    """Asks a person, or takes `yes` for the answer. Raises `UsageError` where nobody can be asked."""
+
     def sure(question: str) -> bool:
         if yes:
             return True

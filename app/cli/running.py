@@ -1,14 +1,15 @@
-"""`migrate`, `up`, `demo` and `sync`: what makes something happen."""
+"""`migrate`, `up`, `web`, `demo` and `sync`: what makes something happen."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import click
 
 from app import demo, up
 from app.bootstrap import Program, inline, pipeline, prepare_database
-from app.celery_door import CONCURRENCY, Workers, wait_for_run
+from app.celery_door import CONCURRENCY, DeliveryBell, Workers, wait_for_run
 from app.cli.completing import site_names
 from app.cli.root import ERR, OUT, json_option, main, opened, say
 from app.ports.store import Run
@@ -17,6 +18,9 @@ from app.settings import load_settings
 from app.show import RunProgress, json_text, run_table
 from app.sync.overview import run_report
 from app.sync.parts import site_named
+from app.web import Ringer, answers, create_app, serve
+
+_PORT = click.IntRange(1, 65535)
 
 
 @main.command()
@@ -38,22 +42,35 @@ def migrate() -> None:
     "--flower/--no-flower", default=True, show_default=True, help="Tasks and workers in the browser."
 )
 @click.option("--flower-address", default="127.0.0.1", show_default=True, help="Where Flower listens.")
-@click.option(
-    "--flower-port",
-    type=click.IntRange(1, 65535),
-    default=5555,
-    show_default=True,
-    help="Where Flower listens.",
-)
-def run_up(concurrency: int, flower: bool, flower_address: str, flower_port: int) -> None:
-    """Run everything on the current settings: broker (where REDIS_URL is unset), worker, beat and Flower.
+@click.option("--flower-port", type=_PORT, default=5555, show_default=True, help="Where Flower listens.")
+@click.option("--web/--no-web", default=True, show_default=True, help="Take webhooks.")
+@click.option("--web-address", default="127.0.0.1", show_default=True, help="Where webhooks are taken.")
+@click.option("--web-port", type=_PORT, default=8080, show_default=True, help="Where webhooks are taken.")
+def run_up(**wishes: Any) -> None:
+    """Run everything on the current settings: broker (where REDIS_URL is unset), worker, beat, Flower and web server.
 
     What ends is started again; Ctrl-C stops everything in order.
     """
-    wishes = up.Wishes(
-        concurrency=concurrency, flower=flower, flower_address=flower_address, flower_port=flower_port
-    )
-    up.run(wishes, load_settings(), console=OUT)
+    up.run(up.Wishes(**wishes), load_settings(), console=OUT)
+
+
+@main.command("web")
+@click.option("--address", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--port", type=_PORT, default=8080, show_default=True, help="Where to listen.")
+@click.option(
+    "--threads", type=click.IntRange(1, 64), default=8, show_default=True, help="Requests answered at once."
+)
+@click.option("--check", is_flag=True, help="Only see whether one answers there: exit code 0 or 1.")
+def run_web(address: str, port: int, threads: int, check: bool) -> None:
+    """Take the webhooks of all sites at /hooks/SITE/TOPIC, until Ctrl-C.
+
+    It speaks plain HTTP: TLS is the business of the reverse proxy before it.
+    """
+    if check:
+        sys.exit(not answers(address=address, port=port))
+    program = opened()
+    with Ringer(DeliveryBell(program.settings)) as ringer:
+        serve(create_app(program, ring=ringer.ring), address=address, port=port, threads=threads)
 
 
 @main.command("demo")

@@ -93,6 +93,11 @@ def _key(settings: Settings) -> Iterator[Finding]:
             stored = {
                 **{f"the site {site.name}": site.credentials for site in store.sites()},
                 **{f"the ERP {row.name}": row.credentials for row in store.erps()},
+                **{
+                    f"the webhooks of {site.name}": site.hook_secrets
+                    for site in store.sites()
+                    if site.hook_secrets
+                },
             }
     except Misconfigured:
         # What is wrong with the database is another check's to say.

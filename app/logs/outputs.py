@@ -12,7 +12,7 @@ from app.logs.others import QUIET, OthersFilter
 from app.logs.rotation import RotatedFile
 from app.settings import Settings
 
-_STAYING = ("worker", "beat", "flower", "up")
+_STAYING = ("worker", "beat", "flower", "web", "up")
 """Processes that stay: their console is read like a log. A command's console belongs to its answer."""
 
 

@@ -17,8 +17,10 @@ from app.domain.order import Order
 from app.domain.reading import Cursor
 from app.domain.road import Link, Owed, Stage, State, StepState, links_from
 from app.ports.certificates import Certificate, NewCertificate, StoredOrder
+from app.ports.deliveries import Alert, AlertKind, DeliveryOutcome, DueSite, OwedDelivery
 from app.ports.desk import ErrorOrder, HeldOrder, Waits
 from app.ports.erp import ErpDocument, ErpItem
+from app.ports.hooks import Delivery
 from app.ports.sales_channel import Seen
 from app.ports.systems import ErpChanges, ErpUse, Removal, SiteChanges, SiteUse
 
@@ -492,6 +494,63 @@ class Store(Protocol):
 
     def plan_reconciliation(self, site_id: int, *, at: datetime) -> None:
         """When the site is compared next."""
+        ...
+
+    # Webhooks.
+    def take_delivery(self, site_id: int, delivery: Delivery) -> bool:
+        """Store a delivery as something to be done now, or as done where it names no order. False where it is stored already.
+
+        It ends the alert that no deliveries come.
+        """
+        ...
+
+    def claim_deliveries(self, site_id: int, *, token: str, lease_seconds: float) -> tuple[OwedDelivery, ...]:
+        """Take due deliveries of a site under lease, the oldest first: all those of up to 100 orders."""
+        ...
+
+    def settle_deliveries(self, *, token: str, outcomes: Sequence[DeliveryOutcome]) -> int:
+        """Store what became of claimed deliveries; those no longer under this token are left alone. Returns how many were not."""
+        ...
+
+    def due_deliveries(self, *, rung_before: float) -> tuple[DueSite, ...]:
+        """The sites with due deliveries that were not rung within `rung_before` seconds, marked as rung now."""
+        ...
+
+    def last_delivery(self, site_id: int) -> datetime | None: ...
+    def drop_deliveries(self, *, before: datetime, most: int) -> int:
+        """Forget at most so many deliveries that were taken before then and are done. Returns how many there were."""
+        ...
+
+    def unannounced(self, run_id: int, *, after: datetime, until: datetime) -> int:
+        """How many orders this run has brought that nobody had seen before, last modified after `after` and by `until`."""
+        ...
+
+    def keep_hooks(self, site_id: int, *, url: str, secrets: str) -> None:
+        """A site's webhooks go to `url` and are checked against these (encrypted) secrets."""
+        ...
+
+    def forget_hooks(self, site_id: int) -> None:
+        """A site has no webhooks any more, and nothing is to be told of them."""
+        ...
+
+    def check_hooks_at(self, site_id: int, moment: datetime) -> None:
+        """Webhooks are looked after at `moment`."""
+        ...
+
+    def take_hook_check(self, site_id: int, *, next_check: datetime) -> bool:
+        """Whether webhooks are due to be looked after; whoever asks first is to do it, and the next one is at `next_check`."""
+        ...
+
+    def open_alert(self, site_id: int, kind: AlertKind, *, reason: str) -> bool:
+        """Tell of something, unless that is being told already. Returns whether it is told with this."""
+        ...
+
+    def close_alert(self, site_id: int, kind: AlertKind) -> bool:
+        """It is over. Returns whether it was being told."""
+        ...
+
+    def open_alerts(self, *, site_id: int | None = None) -> tuple[Alert, ...]:
+        """What is told, the oldest first: of one site, or of all."""
         ...
 
     # The road.

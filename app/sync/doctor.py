@@ -51,6 +51,21 @@ def look_at_site(
     peer = _Peer("site", site.name, title, until, why, again, report, failing_since)
     yield from _without_erp(parts, site, report)
     yield from _looked_at(parts, peer, lambda: parts.peers.channel(site).examine(), clock=clock)
+    yield from _webhooks(parts, site, report)
+
+
+def _webhooks(parts: Parts, site: Site, report: Report) -> Iterator[Finding]:
+    """Where its webhooks come to and when one came last, where it has any; and what is told of it."""
+    alerts = parts.store.open_alerts(site_id=site.id)
+    for alert in alerts:
+        yield report.warning(
+            f"Since {alert.opened_at:%Y-%m-%d %H:%M} UTC: {alert.reason}",
+            do=f"ordersync site hooks check {site.name}",
+        )
+    if site.hook_url and not alerts:
+        last = parts.store.last_delivery(site.id)
+        when = "none has come yet" if last is None else f"the last one came at {last:%Y-%m-%d %H:%M} UTC"
+        yield report.ok(f"Its webhooks go to {site.hook_url}; {when}.")
 
 
 def _without_erp(parts: Parts, site: Site, report: Report) -> Iterator[Finding]:

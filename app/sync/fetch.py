@@ -18,6 +18,7 @@ from app.sync.options import SiteOptions, site_options
 from app.sync.parts import Parts, maintenance_until, paused_sentence, site_with_id
 from app.sync.policy import is_open_breaker, pause_until, read_again_at
 from app.sync.schedule import next_site_run
+from app.sync.silence import notice_silence
 from app.sync.telling import pause_site, tell_summary
 
 log = structlog.get_logger("ordersync.fetch")
@@ -154,6 +155,7 @@ def _read(
         parts.store.pause_site(site.id, until=None, reason=None)
     if complete:
         parts.store.finish_reading(run_id, state=None, reason="")
+    notice_silence(parts, site, run_id=run_id, new=reading.new)
     state = "read" if complete else "unfinished"
     log.info(
         "fetch_ended",

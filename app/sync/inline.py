@@ -9,8 +9,10 @@ from itertools import count
 import structlog
 
 from app.domain.road import LINKS, Link, Owed, Stage
+from app.ports.deliveries import DueSite
 from app.ports.store import Bell, UnreadRun
 from app.sync import pipeline
+from app.sync.hooks import read_due
 from app.sync.parts import Parts
 from app.sync.steps import StepResult
 from app.sync.sweep import sweep
@@ -63,7 +65,13 @@ class InlineRoad:
         deadline = self._parts.ticks() + patience
         while True:
             self.run_due()
-            rung = sweep(self._parts, ring=self.ring, interval=_SWEEP_INTERVAL, ring_run=self._read)
+            rung = sweep(
+                self._parts,
+                ring=self.ring,
+                interval=_SWEEP_INTERVAL,
+                ring_run=self._read,
+                ring_site=self.read_named,
+            )
             run = self._parts.store.run(run_id)
             progress(run.counts)
             if run.finished_at is not None and not rung:
@@ -72,6 +80,10 @@ class InlineRoad:
                 return run.finished_at is not None
             if not self.run_due():
                 time.sleep(0.1)
+
+    def read_named(self, site: DueSite) -> None:
+        """Read the orders that a site's due deliveries name, and take them in."""
+        read_due(self._parts, site_id=site.id, ring=self.ring)
 
     def _read(self, run: UnreadRun) -> None:
         pipeline.fetch(self._parts, site_id=run.site_id, run_id=run.run_id, ring=self.ring)

@@ -5,11 +5,13 @@ from datetime import datetime, timedelta
 import structlog
 
 from app.errors import Misconfigured, OrderSyncError, UsageError
+from app.ports.deliveries import AlertKind
 from app.ports.store import Site
+from app.sync.alerts import close_alert, open_alert
 from app.sync.fetch import Ring
 from app.sync.options import site_options
 from app.sync.parts import Parts, maintenance_until, site_with_id
-from app.sync.reconcile import reconcile
+from app.sync.reconcile import Comparison, reconcile, sentence
 from app.sync.schedule import next_time
 
 log = structlog.get_logger("ordersync.reconcile")
@@ -37,12 +39,21 @@ def reconcile_nightly(parts: Parts, *, site_id: int, ring: Ring) -> None:
     if options.min_order_date is not None:
         since = max(since, options.min_order_date)
     try:
-        reconcile(parts, site, since=since, until=None, heal=options.reconcile_heals, ring=ring)
+        found = reconcile(parts, site, since=since, until=None, heal=options.reconcile_heals, ring=ring)
+        _tell(parts, site, found)
     except Misconfigured as error:
         log.warning("not_reconciled", site=site.name, failure=type(error).__name__)
     except OrderSyncError as error:
         log.warning("not_reconciled", site=site.name, failure=type(error).__name__)
         parts.store.plan_reconciliation(site.id, at=min(now + _TRY_AGAIN, _next(site, parts)))
+
+
+def _tell(parts: Parts, site: Site, found: Comparison) -> None:
+    if found.complete:
+        close_alert(parts, site, AlertKind.NOT_COMPLETE)
+    else:
+        reason = f"{sentence(found)} See ordersync reconcile {site.name}."
+        open_alert(parts, site, AlertKind.NOT_COMPLETE, reason=reason)
 
 
 def _next(site: Site, parts: Parts) -> datetime:

@@ -9,6 +9,7 @@ from app.domain.windows import Window, closed_until
 from app.errors import Misconfigured, UsageError
 from app.ports.connector import Connector
 from app.ports.erp import Erp
+from app.ports.hooks import HookDesk
 from app.ports.passes import SkuPasses
 from app.ports.sales_channel import SalesChannel
 from app.ports.store import ErpRow, Site, Store
@@ -23,6 +24,10 @@ class Peers(Protocol):
 
     def erp(self, row: ErpRow) -> Erp:
         """The open ERP."""
+        ...
+
+    def hook_desk(self, site: Site) -> HookDesk:
+        """The webhooks of a site at its platform, which must have webhooks."""
         ...
 
     def connector(self, platform: str) -> Connector:

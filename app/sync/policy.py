@@ -15,6 +15,15 @@ MAX_UNSETTLED = 5
 SWEEPS_BEFORE_RINGING_AGAIN = 3
 """A due row that was rung so many sweeps ago and still waits is rung again: its message was lost, or will do no harm."""
 
+HOOKS_CHECKED_EVERY = timedelta(days=1)
+"""How often it is seen that a platform still sends its webhooks."""
+
+LOOKS_AFTER_A_LOST_REPLY = 2
+"""How often what became of a registration is looked up, and the rest done, before its failure is told."""
+
+DELIVERIES_KEPT = timedelta(days=14)
+"""Longer than any sender repeats a delivery: a repeat is known by the row of the first."""
+
 HOLD_SKU = "sku"
 HOLD_MAINTENANCE = "maintenance"
 HOLD_SETTINGS = "settings"

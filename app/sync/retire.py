@@ -42,6 +42,10 @@ def remove_site(parts: Parts, name: str, *, sure: Sure) -> Removal | None:
             f"Remove the site {name}? Its {counted(use.orders, 'order')}{errors} can still be looked at, but it is in no list and no "
             "schedule any more, and its credentials are erased."
         )
+    if site.hook_url:
+        question += (
+            f" Its webhooks stay at its platform; ordersync site hooks remove {name} takes them away first."
+        )
     if not sure(question):
         return None
     removal = parts.store.remove_site(site.id)

@@ -12,11 +12,12 @@ from app.sync.parts import Parts
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Sites to be read, ERPs whose items are to be read, and sites to be compared with their platform and ERP."""
+    """Sites to be read, ERPs whose items are to be read, sites to be compared, and sites whose webhooks are to be looked after."""
 
     sites: tuple[Site, ...]
     erps: tuple[ErpRow, ...]
     reconcile: tuple[Site, ...] = ()
+    hooks: tuple[Site, ...] = ()
 
 
 def next_time(cron: str, *, after: datetime) -> datetime:
@@ -42,6 +43,9 @@ def tick(parts: Parts) -> Due:
         sites=tuple(site for site in active if site.order_next_run <= now),
         erps=tuple(erps),
         reconcile=tuple(site for site in active if _is_reconciled_now(parts, site, now)),
+        hooks=tuple(
+            site for site in active if site.hooks_next_check is not None and site.hooks_next_check <= now
+        ),
     )
 
 

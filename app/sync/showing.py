@@ -29,6 +29,7 @@ def site_page(parts: Parts, name: str) -> dict[str, Any]:
         **_pause(parts, site),
         "read_to": None if cursor is None else cursor.modified_at,
         "orders": parts.store.totals()["sites"].get(site.name, {}),
+        **_webhooks(parts, site),
         **_credentials(parts, site),
         "settings": texts(
             site.settings,
@@ -62,6 +63,15 @@ def erp_page(parts: Parts, name: str) -> dict[str, Any]:
             defaults=systems.erp_settings(connector, {}),
             platform=connector.setting_text,
         ),
+    }
+
+
+def _webhooks(parts: Parts, site: Site) -> dict[str, Any]:
+    """Where the platform sends its webhooks, when the last one came, and what a person should be told of the site."""
+    return {
+        "webhooks": site.hook_url or None,
+        "last_webhook": parts.store.last_delivery(site.id) if site.hook_url else None,
+        "alerts": [each.reason for each in parts.store.open_alerts(site_id=site.id)],
     }
 
 

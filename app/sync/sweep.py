@@ -2,21 +2,33 @@
 
 from collections.abc import Callable
 
+from app.ports.deliveries import DueSite
 from app.ports.store import Run, UnreadRun
 from app.sync.fetch import Ring
 from app.sync.parts import Parts
-from app.sync.policy import SWEEPS_BEFORE_RINGING_AGAIN
+from app.sync.policy import DELIVERIES_KEPT, SWEEPS_BEFORE_RINGING_AGAIN
 from app.sync.telling import tell_summary
 
 _MOST = 2_000
 _GIVE_UP_READING = 3600.0
+_CHUNK, _CHUNKS = 500, 200
 
 RingRun = Callable[[UnreadRun], None]
 """Tells the workers that a site is to be read for a run."""
 
+RingSite = Callable[[DueSite], None]
+"""Tells the workers that a site has deliveries whose orders are to be read."""
 
-def sweep(parts: Parts, *, ring: Ring, interval: float, ring_run: RingRun | None = None) -> int:
-    """Ring everything due that nobody was told of lately. Returns how many batches were rung.
+
+def sweep(
+    parts: Parts,
+    *,
+    ring: Ring,
+    interval: float,
+    ring_run: RingRun | None = None,
+    ring_site: RingSite | None = None,
+) -> int:
+    """Ring everything due that nobody was told of lately. Returns how many batches, and sites with deliveries, were rung.
 
     `interval` is the number of seconds between two sweeps. This alone moves every order to its end, and every run that was
     begun, should every other message be lost.
@@ -25,11 +37,28 @@ def sweep(parts: Parts, *, ring: Ring, interval: float, ring_run: RingRun | None
     if ring_run is not None:
         for run in parts.store.unread_runs(rung_before=quiet):
             ring_run(run)
+    named = 0
+    if ring_site is not None:
+        for site in parts.store.due_deliveries(rung_before=quiet):
+            ring_site(site)
+            named += 1
     bells = parts.store.due(rung_before=quiet, limit=_MOST)
     for bell in bells:
         ring(bell)
     close_runs(parts)
-    return len(bells)
+    return len(bells) + named
+
+
+def drop_old_deliveries(parts: Parts) -> int:
+    """Forget the deliveries that nobody sends again any more, a few at a time. Returns how many there were."""
+    before = parts.store.now() - DELIVERIES_KEPT
+    dropped = 0
+    for _ in range(_CHUNKS):
+        found = parts.store.drop_deliveries(before=before, most=_CHUNK)
+        dropped += found
+        if found < _CHUNK:
+            break
+    return dropped
 
 
 def close_runs(parts: Parts) -> tuple[Run, ...]:

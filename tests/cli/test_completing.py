@@ -57,6 +57,10 @@ def named(synced: Synced, tmp_path_factory: pytest.TempPathFactory) -> CommandLi
         ("ordersync order list --state re", ["rejected"]),
         ("ordersync errors list --stage v", ["verify_skus"]),
         ("ordersync completion ", ["bash", "zsh", "fish"]),
+        ("ordersync site hooks check b", ["berlin", "bgm"]),
+        ("ordersync site hooks install ", ["berlin", "bgm"]),
+        ("ordersync site hooks remove x", []),
+        ("ordersync site hooks ", ["check", "install", "remove"]),
         ("ordersync site se", ["set"]),
     ],
 )

@@ -11,6 +11,7 @@ from app.domain.road import Owed, Stage, State, StepState
 from app.ports.certificates import NewCertificate
 from app.ports.sales_channel import Seen
 from app.ports.store import Failed, Sighting, Stored
+from app.ports.systems import Removal
 from tests.contracts.store import LEASE, MODIFIED, START, World, seen
 from tests.contracts.store_systems import finish, wait
 
@@ -237,6 +238,14 @@ class ReadingContract:
         assert (found[0].complete, found[0].findings, found[0].from_at) == (False, second.findings, MODIFIED)
         assert (found[1].complete, found[1].counts, found[1].until_at) == (True, {"stored": 3}, MODIFIED)
         assert [each.id for each in world.store.certificates(world.site_id, limit=1)] == [ids[1]]
+
+    def test_a_site_without_orders_is_removed_with_its_certificates(self, world: World) -> None:
+        made = NewCertificate(
+            site_id=world.site_id, from_at=None, until_at=MODIFIED, complete=True, counts={}, findings=[]
+        )
+        world.store.add_certificate(made)
+        assert world.store.remove_site(world.site_id) is Removal.DELETED
+        assert world.harness.query("SELECT COUNT(*) FROM rm_certificate") == [(0,)]
 
     def test_the_next_comparison_is_planned(self, world: World) -> None:
         assert world.site().reconcile_next_run is None

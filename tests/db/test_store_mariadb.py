@@ -17,6 +17,7 @@ from sqlalchemy import Engine, create_engine, make_url, text
 from app.db.engine import open_engine
 from app.db.migrate import migrate
 from tests.contracts.store import StoreContract, World
+from tests.contracts.store_deliveries import DeliveriesContract
 from tests.contracts.store_reading import ReadingContract
 from tests.contracts.store_systems import DeskContract, SystemsContract
 from tests.db.harness import SqlHarness, harness_on
@@ -49,7 +50,9 @@ if SERVER_URL:
             yield url
 
     @pytest.mark.xdist_group("mariadb")
-    class TestStoreOnMariaDb(StoreContract, SystemsContract, DeskContract, ReadingContract):
+    class TestStoreOnMariaDb(
+        StoreContract, SystemsContract, DeskContract, DeliveriesContract, ReadingContract
+    ):
         @pytest.fixture
         def harness(self, migrated_mariadb: str) -> Iterator[SqlHarness]:
             with harness_on(migrated_mariadb) as harness:

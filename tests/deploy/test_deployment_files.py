@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 import yaml
 
-from app.celery_door import beat_command, flower_command, worker_command
+from app.celery_door import beat_command, flower_command, web_command, worker_command
 from app.secrets import decrypt, encrypt, load_key
 from app.settings import load_settings
 
 ROOT = Path(__file__).parents[2]
-OURS = ("worker", "beat", "flower")
+OURS = ("worker", "beat", "web", "flower")
 ONCE = "migrate"
 SECRETS = ("postgres_password", "database_url", "ordersync_secret_key", "flower_auth")
 
@@ -37,19 +37,28 @@ def in_a_container(command: list[str]) -> list[str]:
     return ["python", *command[1:]]
 
 
+def by_its_name(command: list[str]) -> list[str]:
+    """`python -m app.cli ...` as people type it."""
+    return ["ordersync", *command[3:]]
+
+
 def test_procfile_compose_and_up_run_the_same_commands(compose: Any, procfile: dict[str, str]) -> None:
     assert {name: each["command"] for name, each in compose["services"].items() if "build" in each} == {
         ONCE: ["ordersync", "migrate"],
         "worker": in_a_container(worker_command()),
         "beat": in_a_container(beat_command()),
+        "web": by_its_name(web_command(address="0.0.0.0")),
         # All of the container's addresses; whom they are open to is decided by the ports that are published.
         "flower": in_a_container(flower_command(address="0.0.0.0")),
     }
-    assert {name: shlex.split(line.replace("${PORT:-5555}", "5555")) for name, line in procfile.items()} == {
+    lines = {name: re.sub(r"\$\{PORT:-(\d+)\}", r"\1", line) for name, line in procfile.items()}
+    assert {name: shlex.split(line) for name, line in lines.items()} == {
         "release": ["ordersync", "migrate"],
         "worker": in_a_container(worker_command()),
         "beat": in_a_container(beat_command()),
         "flower": in_a_container(flower_command()),
+        # Whoever runs a Procfile stands before it and hands on what comes from outside.
+        "web": by_its_name(web_command(address="0.0.0.0")),
     }
 
 
@@ -64,6 +73,7 @@ def test_every_service_restarts_and_every_one_that_stays_has_a_health_check(comp
         assert {"interval", "timeout", "retries"} <= set(check), name
     assert services["worker"]["healthcheck"]["test"][1:] == ["ordersync", "doctor", "worker", "--here"]
     assert services["beat"]["healthcheck"]["test"][1:] == ["ordersync", "doctor", "beat", "--here"]
+    assert services["web"]["healthcheck"]["test"][1:] == ["ordersync", "web", "--check"]
 
 
 def test_there_are_two_beats(compose: Any) -> None:
@@ -82,9 +92,9 @@ def test_a_stopped_worker_has_time_for_its_tasks(compose: Any) -> None:
     assert minutes * 60 > load_settings({}, dotenv=Path(os.devnull)).soft_time_limit
 
 
-def test_nothing_but_flower_is_published_and_that_to_this_machine_only(compose: Any) -> None:
+def test_nothing_but_flower_and_web_is_published_and_that_to_this_machine_only(compose: Any) -> None:
     published = {name: each["ports"] for name, each in compose["services"].items() if "ports" in each}
-    assert published == {"flower": ["127.0.0.1:5555:5555"]}
+    assert published == {"flower": ["127.0.0.1:5555:5555"], "web": ["127.0.0.1:8080:8080"]}
     assert not [name for name, each in compose["services"].items() if "network_mode" in each]
 
 
@@ -98,6 +108,7 @@ def test_secrets_are_files_and_stand_in_no_environment(compose: Any) -> None:
         ONCE: key_and_database,
         "worker": key_and_database,
         "beat": key_and_database,
+        "web": key_and_database,
         "flower": {"flower_auth"},
     }
     for name, service in compose["services"].items():

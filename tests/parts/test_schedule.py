@@ -107,3 +107,21 @@ def test_next_runs_follow_the_settings(program: Program) -> None:
     assert site.order_next_run == following
     following = next_items_run(program.parts, dict(erp.settings))
     assert (following.hour, following.minute) == (4, 9)
+
+
+def test_webhooks_are_looked_after_when_their_time_has_come_and_the_site_is_open(program: Program) -> None:
+    site_id = with_site(program)
+    now = program.parts.store.now()
+
+    def looked_after() -> list[int]:
+        return [site.id for site in tick(program.parts).hooks]
+
+    assert looked_after() == []
+    _change(program, hooks_next_check=now + HOUR)
+    assert looked_after() == []
+    _change(program, hooks_next_check=now - HOUR)
+    assert looked_after() == [site_id]
+    _change(program, paused_until=now + HOUR)
+    assert looked_after() == []
+    _change(program, paused_until=None, is_active=False)
+    assert looked_after() == []

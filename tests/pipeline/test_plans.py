@@ -6,9 +6,12 @@ from typing import Any
 
 from sqlalchemy import event
 
+from app.ports.hooks import Delivery
+from app.sync.hooks import read_due
+from app.sync.sweep import drop_old_deliveries, sweep
 from tests.pipeline.world import World, plain_order
 
-_GROWING = "rm_(thread|order|step|event|inbox|address|lineitems|error_orders|id_map)"
+_GROWING = "rm_(thread|order|step|event|inbox|address|lineitems|error_orders|id_map|delivery)"
 
 
 def test_no_statement_of_the_road_scans_a_table_that_grows(make_world: Callable[..., World]) -> None:
@@ -21,6 +24,7 @@ def test_no_statement_of_the_road_scans_a_table_that_grows(make_world: Callable[
         asked.setdefault(statement, given[0] if many else given)
 
     world.run()
+    _hear_of(world)
     scanning = {}
     with engine.connect() as connection:
         raw = connection.connection.driver_connection
@@ -33,3 +37,17 @@ def test_no_statement_of_the_road_scans_a_table_that_grows(make_world: Callable[
                     scanning[" ".join(statement.split())] = found
     assert len(asked) > 40
     assert scanning == {}
+
+
+def _hear_of(world: World) -> None:
+    """What webhooks cost, from the delivery to its being forgotten."""
+    world.parts.store.take_delivery(world.site_id, Delivery("d1", "order.updated", "501"))
+    world.clock.advance(60)
+    sweep(world.parts, ring=world.road.ring, interval=1, ring_site=world.road.read_named)
+    assert not read_due(world.parts, site_id=world.site_id, ring=world.road.ring)
+    (run, *_) = world.parts.store.runs(limit=1)
+    began = run.started_at
+    world.parts.store.unannounced(run.id, after=began, until=began)
+    assert world.parts.store.last_delivery(world.site_id) is not None
+    world.clock.advance(15 * 86_400)
+    assert drop_old_deliveries(world.parts) == 1

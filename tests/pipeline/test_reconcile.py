@@ -215,6 +215,22 @@ def test_each_night_a_site_is_compared_once_and_what_is_missing_is_read(world: W
     assert world.ends()[1500] == "done"
 
 
+def test_what_the_night_finds_and_cannot_mend_is_told_until_it_is_over(world: World) -> None:
+    def night() -> list[str]:
+        world.clock.advance(86_400)
+        tick(world.parts)
+        reconcile_nightly(world.parts, site_id=world.site_id, ring=world.road.ring)
+        return [each.reason for each in world.parts.store.open_alerts(site_id=world.site_id)]
+
+    tick(world.parts)
+    execute(world, "UPDATE rm_order SET total = '20.99' WHERE platform_order_id = '1001'")
+    (reason,) = night()
+    assert reason.startswith("Not complete: 2 findings;")
+    assert reason.endswith("See ordersync reconcile bgm.")
+    execute(world, "UPDATE rm_order SET total = '19.99' WHERE platform_order_id = '1001'")
+    assert night() == []
+
+
 def test_a_platform_that_is_away_at_night_is_compared_an_hour_later(world: World) -> None:
     tick(world.parts)
     world.clock.advance(86_400)

@@ -15,6 +15,7 @@ from app.domain.road import Owed
 from app.passes import NoPasses
 from app.ports.connector import Connector
 from app.ports.erp import Erp, ErpCustomer
+from app.ports.hooks import HookDesk
 from app.ports.sales_channel import SalesChannel
 from app.ports.store import Bell, ErpRow, NewErp, NewSite, Site
 from app.sync import pipeline
@@ -49,6 +50,9 @@ class FakePeers:
 
     def erp(self, row: ErpRow) -> Erp:
         return self._erp
+
+    def hook_desk(self, site: Site) -> HookDesk:
+        raise AssertionError("it has no webhooks")
 
     def connector(self, platform: str) -> Connector:
         return FAKE

@@ -41,6 +41,7 @@ _WORDS = {
     "flower": "-m workers.flower",
     "worker": "workers.app worker",
     "beat": "workers.app beat",
+    "web": "-m app.cli web",
 }
 
 
@@ -81,13 +82,14 @@ class Up:
     def __init__(self, ordersync: CommandLine, *, login: str) -> None:
         self.ordersync = ordersync
         self.port = free_port(0)
+        self.web_port = free_port(0)
         self.said = ordersync.var.parent / "said.txt"
         if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
             # A suite that a shell runs in the background ignores Ctrl-C, and its children would inherit that.
             signal.signal(signal.SIGINT, signal.default_int_handler)
         with self.said.open("ab") as out:
             self.process = subprocess.Popen(
-                [ORDERSYNC, "up", f"--flower-port={self.port}"],
+                [ORDERSYNC, "up", f"--flower-port={self.port}", f"--web-port={self.web_port}"],
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 cwd=ordersync.var.parent,

@@ -11,10 +11,12 @@ import time
 import pytest
 
 from app.celery_door import CONCURRENCY
+from app.domain.road import State
 from app.runtime import exclusive_lock
 from app.sandbox.server import serve
 from app.sandbox.shop import Shop
 from app.sandbox.shop import create_app as shop_app
+from app.web import answers
 from tests.cli.conftest import plain_environment, sentence
 from tests.up.conftest import LOGIN, Installation, Running, until
 
@@ -35,16 +37,44 @@ def test_everything_is_up_and_a_broken_schedule_of_beats_from_earlier_does_not_m
     running: Running,
 ) -> None:
     assert_orders_go_through(running)
-    for name in ("broker", "flower", "worker", "beat"):
+    for name in ("broker", "flower", "worker", "beat", "web"):
         assert len(running.up.pids(name)) == 1, name
     assert len(running.up.pids("child")) == CONCURRENCY
     said = running.up.output()
     assert f"http://127.0.0.1:{running.up.port} " in said
+    assert f"http://127.0.0.1:{running.up.web_port}/hooks/" in said
     for hint in ("ordersync status", "ordersync doctor"):
         assert hint in said
 
 
-@pytest.mark.parametrize("name", ["worker", "beat", "flower", "broker"])
+def test_a_webhook_takes_an_order_from_the_shop_to_the_erp_within_seconds(running: Running) -> None:
+    installation = running.installation
+    base = f"http://127.0.0.1:{running.up.web_port}"
+    until(lambda: answers(address="127.0.0.1", port=running.up.web_port), "the web server answers")
+    installation.ordersync.good("site", "hooks", "install", "bgm", "--url", base)
+    try:
+        store = installation.program.parts.store
+        runs = store.runs(limit=1)
+        before = {each.platform_order_id for each in store.order_summaries(site="bgm", state=None, limit=100)}
+        began = time.monotonic()
+        (placed,) = installation.shop.generate(1, 2, ["WID-001"], announce=True)
+
+        def done() -> bool:
+            found = store.order_summaries(site="bgm", state=State.DONE, limit=100)
+            return str(placed) in {each.platform_order_id for each in found}
+
+        until(done, f"the order is exported: {running.up.output()}", seconds=20)
+        assert time.monotonic() - began < 10
+        assert str(placed) not in before
+        # Nobody polled for it.
+        assert store.runs(limit=1) == runs
+        (task, *_) = running.up.tasks("read_named")
+        assert task["kwargs"] == "{'site_id': 1, 'site': 'bgm'}"
+    finally:
+        installation.ordersync.good("site", "hooks", "remove", "bgm", "--yes")
+
+
+@pytest.mark.parametrize("name", ["worker", "beat", "flower", "web", "broker"])
 def test_what_is_killed_comes_back_and_orders_go_through(running: Running, name: str) -> None:
     others = {each: running.up.pids(each) for each in ("flower", "beat", "broker") if each != name}
     broker = running.installation.broker
@@ -184,6 +214,19 @@ def test_a_port_of_flowers_that_is_taken_is_named_before_anything_starts(install
     assert not (installation.ordersync.var / "broker").exists()
 
 
+def test_a_port_of_the_web_servers_that_is_taken_is_named_before_anything_starts(
+    installation: Installation,
+) -> None:
+    with serve(shop_app(Shop(()))) as another:
+        refused = installation.ordersync.process("up", "--no-flower", f"--web-port={another.port}")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == (
+        f"ordersync: The web server's port {another.port} is taken by another program: "
+        "choose one with --web-port, or use --no-web.\n"
+    )
+    assert not (installation.ordersync.var / "broker").exists()
+
+
 def test_a_sync_by_hand_goes_through_the_worker_that_is_up(running: Running) -> None:
     running.installation.shop.generate(2, 2, ["WID-001"], spread_seconds=2)
     done = running.installation.ordersync.process("sync", "bgm", "--json")
@@ -208,7 +251,7 @@ def test_ctrl_c_lets_the_task_finish_stops_in_order_and_orders_go_on_next_time(
     assert up.process.wait(timeout=60) == 0, up.output()
     assert up.left() == []
     assert installation.broker is None
-    assert re.findall(r"process_stopped.*child=(\w+)", up.output()) == ["beat", "worker", "flower"]
+    assert re.findall(r"process_stopped.*child=(\w+)", up.output()) == ["web", "beat", "worker", "flower"]
     assert sentence(up.output()).endswith("Everything is stopped.")
     run = installation.program.parts.store.run(run_id)
     assert (run.is_read, run.counts["fetched"], run.counts["exported"]) == (True, 3, 0)
@@ -238,7 +281,7 @@ def test_asked_twice_it_ends_at_once(installation: Installation) -> None:
 
 def test_killed_itself_it_leaves_nothing_behind(installation: Installation) -> None:
     up = installation.up()
-    for name in ("broker", "flower", "worker", "beat"):
+    for name in ("broker", "flower", "worker", "beat", "web"):
         assert up.pids(name), name
     up.process.kill()
     up.process.wait()
@@ -262,7 +305,7 @@ def test_flower_needs_a_login_a_broker_of_ones_own_is_used_and_sigterm_stops_in_
     assert up.get("/healthcheck") == (0, b"")
     up.process.send_signal(signal.SIGTERM)
     assert up.process.wait(timeout=60) == 0, up.output()
-    assert re.findall(r"process_stopped.*child=(\w+)", up.output()) == ["beat", "worker"]
+    assert re.findall(r"process_stopped.*child=(\w+)", up.output()) == ["web", "beat", "worker"]
     assert up.left() == []
 
 

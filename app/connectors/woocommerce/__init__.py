@@ -1,6 +1,7 @@
 """WooCommerce shops over their REST API v3."""
 
 from app.connectors.woocommerce.client import WooCommerce
+from app.connectors.woocommerce.hooks import HOOKS
 from app.connectors.woocommerce.settings import read_settings, setting_text
 from app.ports.connector import Connector
 
@@ -12,4 +13,5 @@ CONNECTOR = Connector(
     read_settings=read_settings,
     setting_text=setting_text,
     credentials=("key", "secret"),
+    hooks=HOOKS,
 )

@@ -1,7 +1,7 @@
 """The calls to one shop: signed, and each answer that is not what was asked for raised as what it comes to."""
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -62,11 +62,23 @@ class Calls:
 
     def post(self, path: str, body: dict[str, Any]) -> Answer:
         """A write that was answered with 200."""
+        return self.written("POST", path, body=body, good=(HTTPStatus.OK,))
+
+    def written(
+        self,
+        method: str,
+        path: str,
+        *,
+        good: Collection[int],
+        body: dict[str, Any] | None = None,
+        parameters: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """A write that was answered with one of the `good` statuses; else raises what it comes to."""
         try:
-            answer = self._http.request("POST", path, json=body)
+            answer = self._http.request(method, path, params=parameters, json=body)
         except NoAnswer as error:
             raise Unknown(f"The shop gave no whole answer to a write ({error}).") from None
-        if answer.status != HTTPStatus.OK:
+        if answer.status not in good:
             raise write_failure(answer, encrypted=self.encrypted)
         return answer
 

@@ -2,7 +2,9 @@
 
 from app.db.store.certificates import Certificates
 from app.db.store.configuration import Configuration
+from app.db.store.deliveries import Deliveries
 from app.db.store.desk import Desk
+from app.db.store.hooks import HooksAndAlerts
 from app.db.store.items import Items
 from app.db.store.looking import Looking
 from app.db.store.owed import OwedSteps
@@ -12,7 +14,20 @@ from app.db.store.systems import Systems
 from app.db.store.upkeep import Upkeep
 
 
-class SqlStore(Configuration, Systems, Items, Reading, Road, OwedSteps, Upkeep, Looking, Desk, Certificates):
+class SqlStore(
+    Configuration,
+    Systems,
+    Items,
+    Reading,
+    Road,
+    OwedSteps,
+    Upkeep,
+    Looking,
+    Desk,
+    Certificates,
+    Deliveries,
+    HooksAndAlerts,
+):
     """Implements `app.ports.store.Store` over one engine."""
 
 

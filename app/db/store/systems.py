@@ -6,7 +6,21 @@ from typing import Any
 from sqlalchemy import Connection, Table, case, delete, func, select, update
 
 from app.db.store.base import Base
-from app.db.tables import batches, erps, error_orders, id_map, items, orders, runs, sites, steps, threads
+from app.db.tables import (
+    alerts,
+    batches,
+    certificates,
+    deliveries,
+    erps,
+    error_orders,
+    id_map,
+    items,
+    orders,
+    runs,
+    sites,
+    steps,
+    threads,
+)
 from app.domain.road import SENT, UNFINISHED, Owed, State, StepState
 from app.ports.store import NewErp, NewSite
 from app.ports.systems import ErpChanges, ErpUse, Removal, SiteChanges, SiteUse
@@ -62,11 +76,19 @@ class Systems(Base):
             if not use.orders:
                 connection.execute(delete(runs).where(of_site))
                 connection.execute(delete(batches).where(batches.c.site_id == site_id))
+                for table in (deliveries, alerts, certificates):
+                    connection.execute(delete(table).where(table.c.site_id == site_id))
                 connection.execute(delete(sites).where(sites.c.id == site_id))
                 return Removal.DELETED
             ended = {"state": "failed", "reason": "Its site was removed.", "read_at": now, "finished_at": now}
             connection.execute(update(runs).where(of_site, runs.c.finished_at.is_(None)).values(**ended))
-            connection.execute(update(sites).where(sites.c.id == site_id).values(**_removed(now)))
+            told = (alerts.c.site_id == site_id, alerts.c.closed_at.is_(None))
+            connection.execute(update(alerts).where(*told).values(closed_at=now, open_key=None))
+            owed = (deliveries.c.site_id == site_id, deliveries.c.done_at.is_(None))
+            dropped = {"next_at": None, "done_at": now, "outcome": "Its site was removed."}
+            connection.execute(update(deliveries).where(*owed).values(**dropped))
+            values = {**_removed(now), "hook_url": None, "hook_secrets": None, "hooks_next_check": None}
+            connection.execute(update(sites).where(sites.c.id == site_id).values(**values))
             return Removal.KEPT
 
     def remove_erp(self, erp_id: int) -> Removal:
