@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections import deque
 from collections.abc import Iterable
@@ -10,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qsl, urlencode
 
+from app.sandbox import faults
+from app.sandbox.faults import Fault, Faults
 from app.sandbox.server import CONTROL_PREFIX
 
 from .answers import JsonObject
@@ -20,27 +21,6 @@ if TYPE_CHECKING:
 
 KINDS = ("reset", "reset_after", "timeout", "timeout_after", "truncated")
 _SECRETS = frozenset({"consumer_secret", "oauth_signature"})
-
-
-@dataclass
-class Fault:
-    """One fault: which requests it meets (after ``skip`` of them), how often, and what happens then."""
-
-    kind: str
-    method: str
-    path: re.Pattern[str]
-    query: re.Pattern[str]
-    times: int
-    skip: int
-    seconds: float
-
-    def meets(self, method: str, path: str, query: str) -> bool:
-        """Whether a request is one of those the fault is for."""
-        return (
-            self.method in ("*", method)
-            and self.path.search(path) is not None
-            and self.query.search(query) is not None
-        )
 
 
 @dataclass(frozen=True)
@@ -58,57 +38,7 @@ class LoggedRequest:
 
 def read_fault(data: JsonObject) -> Fault:
     """A fault as the control door gets it; ValueError or TypeError says what is wrong with it."""
-    kind = str(data.get("kind") or "")
-    known = [*KINDS, *recorded_answers()]
-    if kind not in known:
-        raise ValueError(f"kind must be one of {', '.join(known)}")
-    match = data.get("match") or {}
-    if not isinstance(match, dict):
-        raise TypeError("match must be an object")
-    try:
-        path, query = re.compile(str(match.get("path", ""))), re.compile(str(match.get("query", "")))
-    except re.error as error:
-        raise ValueError(f"match: {error}") from error
-    return Fault(
-        kind,
-        str(match.get("method", "*")).upper(),
-        path,
-        query,
-        int(data.get("times", 1)),
-        int(data.get("skip", 0)),
-        float(data.get("seconds", 30)),
-    )
-
-
-class Faults:
-    """The faults that are set, first come first served. ``times`` below 0 is for ever."""
-
-    def __init__(self) -> None:
-        self._faults: list[Fault] = []
-        self._lock = threading.Lock()
-
-    def add(self, fault: Fault) -> None:
-        """Set a fault."""
-        with self._lock:
-            self._faults.append(fault)
-
-    def clear(self) -> None:
-        """Remove all faults."""
-        with self._lock:
-            self._faults.clear()
-
-    def take(self, method: str, path: str, query: str) -> Fault | None:
-        """The fault that meets this request, used up by one."""
-        with self._lock:
-            for fault in self._faults:
-                if fault.times == 0 or not fault.meets(method, path, query):
-                    continue
-                if fault.skip > 0:
-                    fault.skip -= 1
-                    continue
-                fault.times -= 1
-                return fault
-        return None
+    return faults.read_fault(data, [*KINDS, *recorded_answers()])
 
 
 def _without_secrets(query: str) -> str:

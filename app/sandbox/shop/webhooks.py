@@ -5,15 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import http.client
 import secrets
-import ssl
 import string
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+
+from app.sandbox.outbound import post
 
 from .answers import ApiError, JsonObject, ParamErrors, enum_text
 from .orders import Sequence
@@ -244,26 +244,5 @@ class WebhookDesk:
 
     def _post(self, webhook: Webhook, body: bytes, headers: dict[str, str]) -> int:
         """The status of the answer, 0 for none; redirects are not followed."""
-        parts = urlsplit(webhook.delivery_url)
-        try:
-            connection: http.client.HTTPConnection
-            if parts.scheme == "https":
-                context = ssl.create_default_context()
-                connection = http.client.HTTPSConnection(
-                    parts.hostname or "", parts.port, timeout=self.timeout, context=context
-                )
-            else:
-                connection = http.client.HTTPConnection(
-                    parts.hostname or "", parts.port, timeout=self.timeout
-                )
-            try:
-                path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-                common = {"User-Agent": USER_AGENT, "Accept": "*/*", "Connection": "close"}
-                connection.request("POST", path, body, {**common, **headers})
-                answer = connection.getresponse()
-                answer.read(65536)
-                return answer.status
-            finally:
-                connection.close()
-        except (OSError, http.client.HTTPException, ValueError):
-            return 0
+        sent = {"User-Agent": USER_AGENT, **headers}
+        return post(webhook.delivery_url, body, sent, timeout=self.timeout)
