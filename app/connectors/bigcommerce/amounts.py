@@ -72,14 +72,21 @@ def amounts(order: dict[str, Any], reading: Reading, *, unit: Decimal) -> Amount
             for name in COSTS
         ),
         *(
-            _Exact(fee["cost_inc_tax"] if basis == "inc" else fee_ex_tax(fee), ZERO, fee["cost_tax"], fee_ex_tax(fee))
+            _Exact(
+                fee["cost_inc_tax"] if basis == "inc" else fee_ex_tax(fee),
+                ZERO,
+                fee["cost_tax"],
+                fee_ex_tax(fee),
+            )
             for fee in fees
         ),
     ]
     taxes = _taxes(exact, order["total_tax"])
     nets = [each.net - (tax if basis == "inc" else ZERO) for each, tax in zip(exact, taxes, strict=True)]
     tax = round_half_up(order["total_tax"], unit=unit)
-    whole = _rounded(nets, target=round_half_up(sum(nets, ZERO) + order["total_tax"], unit=unit) - tax, unit=unit)
+    whole = _rounded(
+        nets, target=round_half_up(sum(nets, ZERO) + order["total_tax"], unit=unit) - tax, unit=unit
+    )
     priced = tuple(
         Priced(
             amount=amount,

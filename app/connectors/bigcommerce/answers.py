@@ -106,7 +106,9 @@ def _misconfigured(answer: Answer, *, about: str) -> Misconfigured | None:
                 mend=("credential token",),
             )
         case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-            return Misconfigured(f"The store takes less in one request than we ask for ({what_came(answer)}).")
+            return Misconfigured(
+                f"The store takes less in one request than we ask for ({what_came(answer)})."
+            )
         case _:
             return None
 
@@ -119,4 +121,3 @@ def wrong_address(answer: Answer) -> Misconfigured | None:
         f"There is no store at this address ({what_came(answer)}); it must be like https://api.bigcommerce.com/stores/abc123.",
         mend=("url",),
     )
-

@@ -119,6 +119,7 @@ class Calls:
         self, method: str, path: str, *, params: Mapping[str, str] | None = None, json: Any = None
     ) -> Answer:
         """Whatever was answered but 429, which is waited for: what was refused so was certainly not done. Raises `NoAnswer`."""
+        wait = 0.0
         for _ in range(_ATTEMPTS):
             self.quota.acquire(until=self._until)
             answer = self._once(method, path, params, json)
@@ -129,12 +130,14 @@ class Calls:
         raise Retry("The store keeps refusing requests, its quota is used up.", after=wait)
 
     def each(
-        self, given: Sequence[Given], work: Callable[[Given], Made]
+        self, given: Sequence[Given], work: Callable[[Given], Made], *, leaving_time: bool = False
     ) -> list[Made | OrderSyncError]:
         """What `work` makes of each, several at a time; a failure stands in the place of its own result.
 
-        What was not begun while there was time is a `Retry`. A failure of the whole store is not tried again on the others.
+        What was not begun while there was time is a `Retry`; `leaving_time` keeps a part of it for what comes afterwards. A
+        failure of the whole store is not tried again on the others.
         """
+        ends = self._until - (self._account.http_timeout * _SHARE_LEFT if leaving_time else _LEAST_TIME)
         stopped: list[OrderSyncError] = []
 
         def one(item: Given) -> Made | OrderSyncError:

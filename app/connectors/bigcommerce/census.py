@@ -44,7 +44,9 @@ def census(
             calls.begin()
             found = orders(calls.orders(_parameters(status, first, since, until)))
             if any(int(order_id) < first for order_id, _, _ in found):
-                raise Retry("The store's list begins before the order that was asked for; it did not understand min_id.")
+                raise Retry(
+                    "The store's list begins before the order that was asked for; it did not understand min_id."
+                )
             rows = [
                 sighter.listed(platform_order_id=order_id, given=given, total=_total(given, settings))
                 for order_id, _, given in found

@@ -70,7 +70,11 @@ def lacks_lines(given: Mapping[str, Any]) -> bool:
         return bool(_count(given.get("items_total"))) or bool(groups)
     for _, group in groups:
         rows = group.get("line_items")
-        if _WARNING in group or not isinstance(rows, list) or any(is_link(row) or _is_warning(row) for row in rows):
+        if (
+            _WARNING in group
+            or not isinstance(rows, list)
+            or any(is_link(row) or _is_warning(row) for row in rows)
+        ):
             return True
     shown = sum((_count(line.get("quantity")) for _, line in lines(given)), Decimal(0))
     return shown < _count(given.get("items_total"))
@@ -85,7 +89,9 @@ def lacks_consignments(given: Mapping[str, Any]) -> bool:
 def spliced(body: str, parts: Mapping[str, Any]) -> str:
     """The raw `body` of an order with `parts` as its last member; every byte of the order's own stays as it is."""
     opened = body.rstrip()
-    member = f"{json.dumps(PARTS)}:{json.dumps(parts, ensure_ascii=False, separators=(',', ':'), default=str)}"
+    member = (
+        f"{json.dumps(PARTS)}:{json.dumps(parts, ensure_ascii=False, separators=(',', ':'), default=str)}"
+    )
     comma = "" if opened[:-1].rstrip().endswith("{") else ","
     return f"{opened[:-1]}{comma}{member}}}"
 

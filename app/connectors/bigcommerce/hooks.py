@@ -47,17 +47,22 @@ def read(received: Received, keys: HookKeys, now: datetime) -> Delivery:
 def _read(received: Received, keys: HookKeys, now: datetime) -> Delivery:
     given = received.headers.get(SECRET_HEADER.lower(), "")
     # All are compared, so that the time taken does not tell which one came close.
-    if not any([_same(given, secret) for secret in keys.secrets if secret]):
+    right = [_same(given, secret) for secret in keys.secrets if secret]
+    if not any(right):
         raise Refused("it does not carry the secret that we gave with the webhook")
     signature = received.headers.get("webhook-signature")
     if signature is not None:
-        _check_signature(received, signature, client_secret=keys.credentials.get("client_secret", ""), now=now)
+        _check_signature(
+            received, signature, client_secret=keys.credentials.get("client_secret", ""), now=now
+        )
     body = parse_json(received.body.decode())
     if not isinstance(body, dict):
         raise Refused("its body is no JSON object")
     scope = str(body.get("scope", ""))
     delivery_id = received.headers.get("webhook-id", "") or _by_content(scope, body, received.body)
-    return Delivery(delivery_id=delivery_id, topic=scope, platform_order_id=_order_id(scope, body.get("data")))
+    return Delivery(
+        delivery_id=delivery_id, topic=scope, platform_order_id=_order_id(scope, body.get("data"))
+    )
 
 
 def _same(given: str, wanted: str) -> bool:
@@ -78,7 +83,8 @@ def _check_signature(received: Received, signature: str, *, client_secret: str, 
     key = base64.b64encode(client_secret.encode()).decode()
     wanted = Webhook(key).sign(message_id, sent_at, received.body.decode())
     # One good signature is enough: there are two while their secret is replaced.
-    if not any([_same(each, wanted) for each in signature.split(" ")]):
+    right = [_same(each, wanted) for each in signature.split(" ")]
+    if not any(right):
         raise Refused("its signature is not that of its body; check the credential client_secret")
 
 
@@ -172,7 +178,11 @@ def _failure(answer: Answer) -> OrderSyncError:
 
 
 def _hook(given: Any) -> Hook:
-    if not isinstance(given, dict) or isinstance(given.get("id"), bool) or not isinstance(given.get("id"), int):
+    if (
+        not isinstance(given, dict)
+        or isinstance(given.get("id"), bool)
+        or not isinstance(given.get("id"), int)
+    ):
         raise Unknown("The store's answer names no webhook.")
     return Hook(
         id=str(given["id"]),

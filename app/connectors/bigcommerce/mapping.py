@@ -99,7 +99,9 @@ def _order(
         customer_id=str(given["customer_id"] or ""),
         customer_note=given["customer_message"] or "",
         prices_include_tax=given["is_tax_inclusive_pricing"],
-        meta=meta_of(given, staff_notes=notes.without_mark(given["staff_notes"], note_text=settings.note_text)),
+        meta=meta_of(
+            given, staff_notes=notes.without_mark(given["staff_notes"], note_text=settings.note_text)
+        ),
     )
 
 

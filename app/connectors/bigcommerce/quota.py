@@ -83,7 +83,7 @@ class Quota:
         with self._lock:
             milliseconds, seconds = _number(headers, _RESET), _number(headers, _RETRY)
             if milliseconds is None and seconds is None:
-                wait = min(_FIRST_BACK_OFF * 2**self._unexplained, _LONGEST_BACK_OFF)
+                wait = min(_FIRST_BACK_OFF * float(2**self._unexplained), _LONGEST_BACK_OFF)
                 self._unexplained = min(self._unexplained + 1, 16)
             else:
                 wait = max((milliseconds or 0) / 1000, float(seconds or 0)) + _MARGIN

@@ -52,7 +52,9 @@ def changed(calls: Calls, sighter: Sighter, position: Position, *, page_size: in
         and (row := sighter.seen(platform_order_id=order_id, body=body, given=given)).eligible
         and (since is None or row.modified_at is None or row.modified_at >= since)
     ]
-    rows.sort(key=lambda row: (row.modified_at or datetime.max.replace(tzinfo=UTC), int(row.platform_order_id)))
+    rows.sort(
+        key=lambda row: (row.modified_at or datetime.max.replace(tzinfo=UTC), int(row.platform_order_id))
+    )
     return Page(rows=tuple(rows), more=len(found) >= page_size, answered_at=answer.answered_at)
 
 

@@ -19,6 +19,7 @@ from app.transport import parse_json
 _MONEY = re.compile(r"-?\d{1,15}(\.\d{1,10})?", re.ASCII)
 _LARGEST = Decimal(10) ** 15
 _FINEST = Decimal("0.0001")
+_NOISE = Decimal("0.000001")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]|\\\\u(?:0000|[dD][89abAB])")
 """What may stand for a character that no database column takes, in a body as text: itself, or escaped."""
 _MISSING: dict[str, Any] = {"required": "is missing", "null": "is null"}
@@ -74,9 +75,11 @@ def text_or_number(value: Any) -> str:
 
 
 def _whole(value: Decimal) -> Decimal:
-    if value != value.quantize(_FINEST):
+    """In four decimals. What a float of theirs adds far behind them (5.1000000000000005) is no part of the amount."""
+    rounded = value.quantize(_FINEST)
+    if abs(value - rounded) > _NOISE:
         raise ValueError("more than four decimals")
-    return value.quantize(_FINEST)
+    return rounded
 
 
 class _Parsed(fields.Field[Any]):
@@ -177,7 +180,9 @@ class _Fee(_Part):
     display_name_merchant = _optional_text()
     display_name_customer = _optional_text()
     cost_ex_tax = _Parsed(money, "is no amount", load_default=None)
-    cost_exc_tax = _Parsed(money, "is no amount", load_default=None)  # Their own documentation spells it both ways.
+    cost_exc_tax = _Parsed(
+        money, "is no amount", load_default=None
+    )  # Their own documentation spells it both ways.
     cost_inc_tax = _money()
     cost_tax = _optional_money()
 
@@ -189,7 +194,10 @@ class _Order(_Part):
     # Not used here, but reading goes by it: an order without it would never be noticed again.
     date_modified = _date()
     is_tax_inclusive_pricing = fields.Boolean(
-        load_default=False, truthy={True}, falsy={False}, error_messages={"invalid": "is neither true nor false"}
+        load_default=False,
+        truthy={True},
+        falsy={False},
+        error_messages={"invalid": "is neither true nor false"},
     )
     default_currency_code = _optional_text()
     currency_code = _optional_text()

@@ -127,5 +127,7 @@ def _content(value: Any) -> Any:
             if key not in _PASSING and not consignments.is_link(each)
         }
     if isinstance(value, list):
-        return sorted((_content(each) for each in value if not consignments.is_link(each)), key=_ENCODER.encode)
+        return sorted(
+            (_content(each) for each in value if not consignments.is_link(each)), key=_ENCODER.encode
+        )
     return value

@@ -57,7 +57,9 @@ def survey(calls: Calls, sighter: Sighter, *, settings: Settings, count: int) ->
 def _store(calls: Calls, book: _Notebook) -> None:
     answer = calls.answer("/v2/store")
     if answer.status != 200:  # noqa: PLR2004 - HTTP's own number
-        book.note("store", f"The store's own description may not be read ({what_came(answer)}); it is not needed.")
+        book.note(
+            "store", f"The store's own description may not be read ({what_came(answer)}); it is not needed."
+        )
         return
     given = single(answer)
     zone = given.get("timezone") if isinstance(given, dict) else None
@@ -92,17 +94,25 @@ def _quota(calls: Calls, book: _Notebook) -> None:
     size = calls.quota.size
     if size is None:
         book.note(
-            "quota", "The answers do not tell the quota of requests; too many of them are found out by being refused."
+            "quota",
+            "The answers do not tell the quota of requests; too many of them are found out by being refused.",
         )
     else:
-        book.note("quota", f"The store takes {size} requests in each window of its quota, from all of its apps together.")
+        book.note(
+            "quota",
+            f"The store takes {size} requests in each window of its quota, from all of its apps together.",
+        )
 
 
 def _empty(calls: Calls, book: _Notebook) -> None:
     answer = calls.orders({"min_id": str(_NO_ORDER), "limit": "1"})
     kind = "204 without a body" if answer.status == 204 else "200 and a list"  # noqa: PLR2004 - HTTP's own number
     if orders(answer):
-        book.note("empty list", "The store ignores min_id, so that orders cannot be looked up in ranges.", trouble=True)
+        book.note(
+            "empty list",
+            "The store ignores min_id, so that orders cannot be looked up in ranges.",
+            trouble=True,
+        )
     else:
         book.note("empty list", f"A list without orders is answered with {kind}.")
 
@@ -121,7 +131,9 @@ def _times(calls: Calls, sample: Sequence[Raw], book: _Notebook) -> None:
     times = [found for _, _, given in sample if (found := time_of(given.get("date_modified")))]
     if len(times) < len(sample):
         book.note(
-            "dates", f"{len(sample) - len(times)} of {len(sample)} orders have a date that cannot be read.", trouble=True
+            "dates",
+            f"{len(sample) - len(times)} of {len(sample)} orders have a date that cannot be read.",
+            trouble=True,
         )
     if not times:
         return
@@ -132,7 +144,9 @@ def _times(calls: Calls, sample: Sequence[Raw], book: _Notebook) -> None:
     shown = [row for row in rows if row is not None]
     if any(row < edge for row in shown):
         book.note(
-            "date filter", "The store answers min_date_modified with older orders: it ignores the filter.", trouble=True
+            "date filter",
+            "The store answers min_date_modified with older orders: it ignores the filter.",
+            trouble=True,
         )
     else:
         what = "includes" if edge in shown else "leaves out"
@@ -146,7 +160,11 @@ def _times(calls: Calls, sample: Sequence[Raw], book: _Notebook) -> None:
 
 
 def _ties(calls: Calls, since: datetime, book: _Notebook) -> None:
-    parameters = {"sort": "date_modified:asc", "limit": str(LIMIT), "min_date_modified": date_parameter(since)}
+    parameters = {
+        "sort": "date_modified:asc",
+        "limit": str(LIMIT),
+        "min_date_modified": date_parameter(since),
+    }
     rows = [
         (found, int(order_id))
         for order_id, _, given in orders(calls.orders(parameters))
@@ -158,7 +176,9 @@ def _ties(calls: Calls, since: datetime, book: _Notebook) -> None:
         book.note("ties", f"No two of {len(rows)} orders share a second.")
     else:
         order = "in the order of their ids" if tied == sorted(tied) else "in an order of their own"
-        book.note("ties", f"{len(tied)} of {len(rows)} orders share a second with another; they are listed {order}.")
+        book.note(
+            "ties", f"{len(tied)} of {len(rows)} orders share a second with another; they are listed {order}."
+        )
 
 
 def _addresses(sample: Sequence[Raw], book: _Notebook) -> None:
@@ -168,7 +188,10 @@ def _addresses(sample: Sequence[Raw], book: _Notebook) -> None:
         "addresses",
         f"{len(several)} of {len(sample)} orders go to several addresses{_named(several)}; such orders are rejected by name.",
     )
-    book.note("lines", f"{lacking} of {len(sample)} orders do not show all of their lines at once and take a call of their own.")
+    book.note(
+        "lines",
+        f"{lacking} of {len(sample)} orders do not show all of their lines at once and take a call of their own.",
+    )
 
 
 def _payments(sample: Sequence[Raw], sighter: Sighter, book: _Notebook) -> None:
@@ -177,7 +200,9 @@ def _payments(sample: Sequence[Raw], sighter: Sighter, book: _Notebook) -> None:
     book.note("payment methods", f"Seen on {len(sample)} orders: {_counted(methods)}.")
     book.note("payment status", f"Seen on {len(sample)} orders: {_counted(states)}.")
     eligible = sum(sighter.is_eligible(given) for _, _, given in sample)
-    book.note("eligible", f"{eligible} of the last {len(sample)} orders have a status that is read or our mark.")
+    book.note(
+        "eligible", f"{eligible} of the last {len(sample)} orders have a status that is read or our mark."
+    )
     fees = sum(bool(consignments.fees(given)) for _, _, given in sample)
     book.note("fees", f"{fees} of {len(sample)} orders have fees.")
 
@@ -186,7 +211,8 @@ def _sums(sample: Sequence[Raw], settings: Settings, book: _Notebook) -> None:
     """How many headers add up, and by which reading those do that tell the readings apart."""
     loaded = [order for _, body, _ in sample if (order := _loaded(body)) is not None]
     found = [
-        (order, totals.reading_of(order, order["fees"], settings=Settings(), allowed=_ROUNDING)) for order in loaded
+        (order, totals.reading_of(order, order["fees"], settings=Settings(), allowed=_ROUNDING))
+        for order in loaded
     ]
     good = [(order, reading) for order, reading in found if reading is not None]
     bad = [str(order["id"]) for order, reading in found if reading is None]

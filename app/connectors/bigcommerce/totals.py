@@ -35,7 +35,7 @@ def fee_costs(fees: Iterable[Mapping[str, Any]], *, basis: Literal["inc", "ex"])
 def fee_ex_tax(fee: Mapping[str, Any]) -> Decimal:
     """A fee without its tax, however the field is spelt."""
     found = fee["cost_ex_tax"] if fee["cost_ex_tax"] is not None else fee["cost_exc_tax"]
-    return fee["cost_inc_tax"] - fee["cost_tax"] if found is None else found
+    return Decimal(fee["cost_inc_tax"] - fee["cost_tax"] if found is None else found)
 
 
 def tender(header: Mapping[str, Any]) -> Decimal:
@@ -90,9 +90,7 @@ def _off(
     tender_inside: bool,  # noqa: FBT001 - unpacked from one reading
     fees_inside: bool,  # noqa: FBT001 - the same
 ) -> Decimal:
-    computed = header[f"subtotal_{basis}_tax"] + sum(
-        (header[f"{name}_{basis}_tax"] for name in _PARTS), ZERO
-    )
+    computed = header[f"subtotal_{basis}_tax"] + sum((header[f"{name}_{basis}_tax"] for name in _PARTS), ZERO)
     computed -= header["discount_amount"] + header["coupon_discount"]
     if basis == "ex":
         computed += header["total_tax"]
