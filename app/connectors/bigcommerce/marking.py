@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.connectors.bigcommerce import notes
+from app.connectors.bigcommerce.bodies import identifier, single
 from app.connectors.bigcommerce.calls import Calls
 from app.connectors.bigcommerce.reading import is_id, read
 from app.connectors.bigcommerce.settings import Settings
@@ -109,7 +110,13 @@ class Marking:
         return _Update(order_id, changes)
 
     def _send(self, update: _Update) -> bool:
-        self._calls.update(update.order_id, update.changes)
+        answer = self._calls.update(update.order_id, update.changes)
+        try:
+            updated = identifier(single(answer))
+        except Retry as error:
+            raise Unknown(f"The update of order {update.order_id}: {error.reason}") from None
+        if updated != update.order_id:
+            raise Unknown(f"The store answered the update of order {update.order_id} with something else.")
         return True
 
     def _after(self, order_id: str, stands: Seen | Gone) -> Seen | OrderSyncError:
