@@ -218,8 +218,9 @@ def _sums(sample: Sequence[Raw], settings: Settings, book: _Notebook) -> None:
     bad = [str(order["id"]) for order, reading in found if reading is None]
     book.note(
         "totals",
-        f"{len(good)} of {len(sample)} orders add up to their totals{_named(bad)}.",
-        trouble=bool(bad),
+        f"{len(good)} of {len(sample)} orders add up to their totals"
+        + (f"; {len(sample) - len(good)} do not{_named(bad)}." if len(good) < len(sample) else "."),
+        trouble=len(good) < len(sample),
     )
     _choice(
         book,
@@ -257,11 +258,11 @@ def _choice(
     chosen: str,
 ) -> None:
     if not seen:
-        book.note(what, f"No order shows how {what} and the total belong together.")
+        book.note(f"{what} and the total", f"No order shows how {what} and the total belong together.")
         return
     inside = sum(seen)
     book.note(
-        what,
+        f"{what} and the total",
         f"Of {len(seen)} orders with {what}, in {len(seen) - inside} they {told[0]} and in {inside} they {told[1]}.",
         trouble=0 < inside < len(seen) and chosen == "auto",
     )
@@ -290,7 +291,7 @@ def _loaded(body: str) -> dict[str, Any] | None:
 def _named(order_ids: Sequence[str]) -> str:
     if not order_ids:
         return ""
-    return f" (not so: {', '.join(order_ids[:_SHOWN])}{', ...' if len(order_ids) > _SHOWN else ''})"
+    return f" ({', '.join(order_ids[:_SHOWN])}{', ...' if len(order_ids) > _SHOWN else ''})"
 
 
 def _counted(counter: Counter[str]) -> str:
