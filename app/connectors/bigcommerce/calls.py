@@ -106,7 +106,7 @@ class Calls:
     def update(self, order_id: str, changes: Mapping[str, Any]) -> Answer:
         """An update of one order that was answered with 200."""
         try:
-            answer = self.request("PUT", f"{ORDERS}/{order_id}", json=dict(changes))
+            answer = self.request("PUT", f"{ORDERS}/{order_id}", json=dict(changes), leaving_time=True)
         except NoAnswer as error:
             raise Unknown(
                 f"The store gave no whole answer to the update of order {order_id} ({error})."
@@ -116,13 +116,23 @@ class Calls:
         return answer
 
     def request(
-        self, method: str, path: str, *, params: Mapping[str, str] | None = None, json: Any = None
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        json: Any = None,
+        leaving_time: bool = False,
     ) -> Answer:
-        """Whatever was answered but 429, which is waited for: what was refused so was certainly not done. Raises `NoAnswer`."""
+        """Whatever was answered but 429, which is waited for: what was refused so was certainly not done. Raises `NoAnswer`.
+
+        `leaving_time` is that of `each`.
+        """
+        ends = self._ends(leaving_time=leaving_time)
         wait = 0.0
         for _ in range(_ATTEMPTS):
-            self.quota.acquire(until=self._until)
-            answer = self._once(method, path, params, json)
+            self.quota.acquire(until=ends)
+            answer = self._once(method, path, params, json, ends)
             if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
                 self.quota.answered()
                 return answer
@@ -137,7 +147,7 @@ class Calls:
         What was not begun while there was time is a `Retry`; `leaving_time` keeps a part of it for what comes afterwards. A
         failure of the whole store is not tried again on the others.
         """
-        ends = self._until - (self._account.http_timeout * _SHARE_LEFT if leaving_time else _LEAST_TIME)
+        ends = self._ends(leaving_time=leaving_time) - _LEAST_TIME
         stopped: list[OrderSyncError] = []
 
         def one(item: Given) -> Made | OrderSyncError:
@@ -159,11 +169,16 @@ class Calls:
             futures = [pool.submit(contextvars.copy_context().run, one, item) for item in given]
             return [future.result() for future in futures]
 
-    def _once(self, method: str, path: str, params: Mapping[str, str] | None, json: Any) -> Answer:
+    def _ends(self, *, leaving_time: bool) -> float:
+        return self._until - (self._account.http_timeout * _SHARE_LEFT if leaving_time else 0)
+
+    def _once(
+        self, method: str, path: str, params: Mapping[str, str] | None, json: Any, ends: float
+    ) -> Answer:
         headers: Mapping[str, str] | None = None
         client = self._borrowed()
         try:
-            left = self._until - self._clock()
+            left = ends - self._clock()
             if left < _LEAST_TIME:
                 raise Retry("The store is too slow: the time for this step is over.")
             answer = client.request(method, path, params=params, json=json, timeout=left)
