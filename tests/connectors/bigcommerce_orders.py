@@ -128,6 +128,9 @@ def body(lines: list[dict[str, Any]] | None = None, *, ship: list[Any] | None = 
             "downloads": [],
             "email": {"gift_certificates": []},
         },
-        "coupons": {"url": "https://api.bigcommerce.com/stores/x/v2/orders/118/coupons", "resource": "/orders/118/coupons"},
+        "coupons": {
+            "url": "https://api.bigcommerce.com/stores/x/v2/orders/118/coupons",
+            "resource": "/orders/118/coupons",
+        },
     }
     return json.dumps(given | changes)

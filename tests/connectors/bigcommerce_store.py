@@ -1,5 +1,6 @@
 """A sandbox store with a clock that is moved by hand, and the connector that reads it."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -23,7 +24,9 @@ class Shop:
     now: datetime = START
 
     def __post_init__(self) -> None:
-        self.store = Store(clock=lambda: self.now, **{"quota": 100_000, "window_seconds": 30.0, **self.habits})
+        self.store = Store(
+            clock=lambda: self.now, **{"quota": 100_000, "window_seconds": 30.0, **self.habits}
+        )
         self.server: RunningServer = serve(create_app(self.store))
 
     @property
@@ -40,9 +43,8 @@ class Shop:
             http_timeout=http_timeout,
         )
 
-    def open(self, *, clock: Callable[[], float] | None = None, **options: Any) -> BigCommerce:
-        given = {} if clock is None else {"clock": clock}
-        return BigCommerce(self.account(**options), now=lambda: self.now, **given)
+    def open(self, *, clock: Callable[[], float] = time.monotonic, **options: Any) -> BigCommerce:
+        return BigCommerce(self.account(**options), now=lambda: self.now, clock=clock)
 
     def advance(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)

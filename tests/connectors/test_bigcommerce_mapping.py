@@ -1,12 +1,11 @@
 """How a BigCommerce order becomes one of ours, and why it is rejected: bodies of our own making, figures worked out by hand."""
 
 import json
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.connectors.bigcommerce.mapping import normalize
@@ -18,6 +17,7 @@ from app.domain.kits import Component, expand
 from app.domain.order import LineType, Order
 from app.errors import Reject
 from tests.connectors.bigcommerce_orders import ADDRESS, body, discount, line, text
+from tests.domain.profile import REPEATABLE
 
 CENT = Decimal("0.01")
 
@@ -84,7 +84,7 @@ def test_discounts_of_the_lines_are_taken_off_once_although_the_order_tells_them
     assert (told.name, told.detail, told.amount, told.nominal) == (
         "Discount",
         "Spring sale",
-        0,
+        Decimal(0),
         Decimal("4.40"),
     )
     assert order.total == Decimal("45.10") == computed_total(order.lines)
@@ -133,7 +133,9 @@ def test_a_coupon_on_shipping_lowers_the_shipping_and_no_line() -> None:
 
 def test_an_order_that_a_coupon_pays_in_full_passes_without_any_payment() -> None:
     rows = [line(applied_discounts=[discount("11.0000", code="FREE")], total_tax="0.0000")]
-    free = dict.fromkeys(("shipping_cost_ex_tax", "shipping_cost_inc_tax", "shipping_cost_tax"), "0.0000")
+    free: dict[str, Any] = dict.fromkeys(
+        ("shipping_cost_ex_tax", "shipping_cost_inc_tax", "shipping_cost_tax"), "0.0000"
+    )
     raw = body(
         rows,
         coupon_discount="11.0000",
@@ -144,19 +146,25 @@ def test_an_order_that_a_coupon_pays_in_full_passes_without_any_payment() -> Non
         **free,
     )
     order = normal(raw)
-    assert (order.total, computed_total(order.lines)) == (Decimal("0.00"), 0)
+    assert order.total == computed_total(order.lines) == 0
     assert amounts(order, LineType.PRODUCT) == ["0.00"]
 
 
 def test_store_credit_outside_of_the_total_is_spread_over_product_shipping_and_tax() -> None:
     rows = [line(total_ex_tax="100.0000", total_inc_tax="108.0000", total_tax="8.0000")]
-    costs = {"shipping_cost_ex_tax": "10.0000", "shipping_cost_inc_tax": "11.0000", "shipping_cost_tax": "1.0000"}
+    costs: dict[str, Any] = {
+        "shipping_cost_ex_tax": "10.0000",
+        "shipping_cost_inc_tax": "11.0000",
+        "shipping_cost_tax": "1.0000",
+    }
     raw = body(rows, store_credit_amount="11.9000", total_tax="9.0000", total_inc_tax="119.0000", **costs)
     order = normal(raw)
     assert order.total == Decimal("107.10") == expected_total(order.lines)
     spread = apply_store_credit(order, unit=CENT)
     assert [
-        (each.type, each.amount, each.credit) for each in spread.lines if each.type is not LineType.STORE_CREDIT
+        (each.type, each.amount, each.credit)
+        for each in spread.lines
+        if each.type is not LineType.STORE_CREDIT
     ] == [
         (LineType.PRODUCT, Decimal("100.00"), Decimal("10.00")),
         (LineType.SHIPPING, Decimal("10.00"), Decimal("1.00")),
@@ -191,7 +199,12 @@ def test_a_gift_certificate_counts_as_credit_only_where_it_lowers_the_total(
     }
     order = normal(body(gift_certificate_amount="4.0000", total_inc_tax=total, _parts=parts))
     (card,) = order.of_type(LineType.GIFT_CARD)
-    assert (card.amount, card.nominal, card.credit, card.detail) == (0, Decimal("4.00"), Decimal(credit), "GC-1")
+    assert (card.amount, card.nominal, card.credit, card.detail) == (
+        Decimal(0),
+        Decimal("4.00"),
+        Decimal(credit),
+        "GC-1",
+    )
     assert order.total == Decimal(ours) == computed_total(order.lines)
 
 
@@ -210,14 +223,20 @@ def test_an_order_that_adds_up_by_neither_reading_is_rejected_with_both_sums() -
     assert "says 15.0000" in error.reason
 
 
-FEE = {"id": 1, "type": "custom_fee", "display_name_merchant": "Cold pack", "cost_inc_tax": "3.3000", "cost_tax": "0.3000"}
+FEE = {
+    "id": 1,
+    "type": "custom_fee",
+    "display_name_merchant": "Cold pack",
+    "cost_inc_tax": "3.3000",
+    "cost_tax": "0.3000",
+}
 
 
 @pytest.mark.parametrize("spelling", ["cost_ex_tax", "cost_exc_tax"])
 def test_a_fee_that_is_part_of_the_total_is_a_line_however_it_is_spelt(spelling: str) -> None:
     order = normal(body(fees=[{**FEE, spelling: "3.0000"}], total_inc_tax="19.8000", total_tax="1.8000"))
     (fee,) = order.of_type(LineType.FEE)
-    assert (fee.name, fee.amount, fee.nominal) == ("Cold pack", Decimal("3.00"), 0)
+    assert (fee.name, fee.amount, fee.nominal) == ("Cold pack", Decimal("3.00"), Decimal(0))
     assert amounts(order, LineType.TAX) == ["1.80"]
     assert computed_total(order.lines) == order.total == Decimal("19.80")
 
@@ -225,12 +244,12 @@ def test_a_fee_that_is_part_of_the_total_is_a_line_however_it_is_spelt(spelling:
 def test_a_fee_that_is_not_part_of_the_total_only_tells_its_worth() -> None:
     order = normal(body(fees=[FEE]))
     (fee,) = order.of_type(LineType.FEE)
-    assert (fee.amount, fee.nominal) == (0, Decimal("3.30"))
+    assert (fee.amount, fee.nominal) == (Decimal(0), Decimal("3.30"))
     assert rejected(body(fees=[FEE]), fees_in_total="yes").kind == "balance"
 
 
 def test_handling_and_wrapping_are_lines_of_their_own() -> None:
-    costs = {
+    costs: dict[str, Any] = {
         "handling_cost_ex_tax": "2.0000",
         "handling_cost_inc_tax": "2.2000",
         "handling_cost_tax": "0.2000",
@@ -289,7 +308,10 @@ def test_all_the_lines_that_were_read_apart_count_and_not_the_fifty_side_loaded(
 def test_a_digital_order_goes_to_the_billing_address() -> None:
     given = json.loads(body([], order_is_digital=True, status_id=10))
     good = json.loads(body())
-    given = {**good, "consignments": {**good["consignments"], "shipping": [], "downloads": [{"line_items": [line()]}]}}
+    given = {
+        **good,
+        "consignments": {**good["consignments"], "shipping": [], "downloads": [{"line_items": [line()]}]},
+    }
     order = normal(json.dumps(given))
     assert order.ship == order.bill
     assert amounts(order, LineType.PRODUCT) == ["10.00"]
@@ -307,7 +329,12 @@ def test_an_address_without_a_name_takes_the_billing_name() -> None:
 
 
 def test_custom_fields_options_and_notes_are_kept_and_our_own_line_is_not() -> None:
-    option = {"display_name": "Engraving", "display_value": "Happy birthday", "value": "77", "type": "Text field"}
+    option = {
+        "display_name": "Engraving",
+        "display_value": "Happy birthday",
+        "value": "77",
+        "type": "Text field",
+    }
     given = json.loads(body([line(product_options=[option])], staff_notes="VIP\nExported to middleware [x]"))
     given["billing_address"] = {**ADDRESS, "form_fields": [{"name": "VAT", "value": 12.5}]}
     given["external_order_id"] = "EXT-1"
@@ -390,7 +417,12 @@ _NO_STREET = {**ADDRESS, "street_1": "", "zip": " "}
         ("a currency", body(default_currency_code="ZZZ"), "validation", "currency 'ZZZ' is unknown"),
         ("a date", body(date_created="2026-03-17"), "validation", "/date_created is no date"),
         ("no total", body(total_inc_tax=None), "validation", "/total_inc_tax is null"),
-        ("a line's amount", body([line()] + [line(2) | {"total_ex_tax": "10.0000"}], fees=[{"cost_inc_tax": "x"}]), "validation", "/fees/0/cost_inc_tax is no amount"),
+        (
+            "a line's amount",
+            body([line(), line(2)], fees=[{"cost_inc_tax": "x"}]),
+            "validation",
+            "/fees/0/cost_inc_tax is no amount",
+        ),
     ],
 )
 def test_what_cannot_pass_is_rejected_by_name(_case: str, raw: str, kind: str, words: str) -> None:
@@ -402,7 +434,12 @@ def test_what_cannot_pass_is_rejected_by_name(_case: str, raw: str, kind: str, w
 
 @pytest.mark.parametrize(
     ("method", "state", "status"),
-    [("Cash on Delivery", "pending", 11), ("bank deposit", "", 11), ("Manual", "", 11), ("Stripe", "authorized", 11)],
+    [
+        ("Cash on Delivery", "pending", 11),
+        ("bank deposit", "", 11),
+        ("Manual", "", 11),
+        ("Stripe", "authorized", 11),
+    ],
 )
 def test_payments_that_are_later_confirmed_or_authorized_pass(method: str, state: str, status: int) -> None:
     order = normal(body(payment_method=method, payment_status=state, status_id=status))
@@ -451,9 +488,9 @@ def stores_orders(draw: st.DrawFn) -> tuple[str, Decimal]:
     paid = (net + Decimal("5.50")).quantize(CENT)
     # A store rounds its total to cents; what that takes off or adds is in the discount, where it tells one.
     drift = net + Decimal("5.50") - paid
-    tender = draw(st.integers(0, int(paid * 100))).__truediv__(1)
-    credit = Decimal(int(tender) // 2) / 100
-    gift = Decimal(draw(st.integers(0, int(tender) // 2))) / 100
+    tender = draw(st.integers(0, int(paid * 100)))
+    credit = Decimal(tender // 2) / 100
+    gift = Decimal(draw(st.integers(0, tender // 2))) / 100
     inside = draw(st.booleans())
     raw = body(
         rows,
@@ -468,26 +505,32 @@ def stores_orders(draw: st.DrawFn) -> tuple[str, Decimal]:
     return raw, paid
 
 
-@settings(max_examples=300, deadline=None)
-@given(drawn=stores_orders())
-def test_every_order_of_a_store_balances_to_the_cent_or_is_rejected_by_name(drawn: tuple[str, Decimal]) -> None:
-    raw, paid = drawn
+def outcome(raw: str) -> Order | Reject:
     try:
-        order = normal(raw)
+        return normal(raw)
     except Reject as error:
-        assert error.kind in {"balance", "validation", "payment"}
-        assert error.reason
+        return error
+
+
+@REPEATABLE
+@given(drawn=stores_orders())
+def test_every_order_of_a_store_balances_to_the_cent_or_is_rejected_by_name(
+    drawn: tuple[str, Decimal],
+) -> None:
+    raw, paid = drawn
+    order = outcome(raw)
+    if isinstance(order, Reject):
+        assert order.kind == "balance"
+        assert "platform total" in order.reason
         return
     credit = sum((each.nominal for each in order.of_type(LineType.STORE_CREDIT)), Decimal(0))
-    assert expected_total(order.lines) == order.total
-    assert order.total in {paid - credit, paid - credit - sum((each.credit for each in order.of_type(LineType.GIFT_CARD)), Decimal(0))}
+    cards = sum((each.credit for each in order.of_type(LineType.GIFT_CARD)), Decimal(0))
+    assert order.total == paid - credit - cards == expected_total(order.lines)
     assert all(each.amount >= 0 for each in order.lines if each.type is not LineType.ROUNDING)
-    spread = apply_store_credit(order, unit=CENT)
-    assert computed_total(spread.lines) == order.total
-    assert replace(order, lines=spread.lines).total == order.total
+    assert computed_total(apply_store_credit(order, unit=CENT).lines) == order.total
 
 
-@settings(max_examples=100, deadline=None)
+@REPEATABLE
 @given(drawn=stores_orders())
 def test_an_order_of_a_store_without_tender_is_never_rejected(drawn: tuple[str, Decimal]) -> None:
     given = json.loads(drawn[0])

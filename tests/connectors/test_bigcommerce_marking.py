@@ -103,7 +103,9 @@ def test_full_staff_notes_are_a_rejection_that_says_so_and_leave_the_order_alone
     assert shop.status(other) == 9
 
 
-@pytest.mark.parametrize("fault", ["reset", "reset_after", "timeout_after", "500", "500_after", "504", "garbage", "empty", "html"])
+@pytest.mark.parametrize(
+    "fault", ["reset", "reset_after", "timeout_after", "500", "500_after", "504", "garbage", "empty", "html"]
+)
 def test_an_update_without_a_good_answer_is_unknown_and_marks_once_when_made_again(
     shop: Shop, fault: str
 ) -> None:
@@ -206,7 +208,9 @@ def test_however_often_answers_are_lost_each_order_carries_one_line(shop: Shop, 
     waiting = set(ids)
     for _ in range(30):
         for _ in range(4):
-            kind = chance.choice(["reset", "reset_after", "500", "500_after", "garbage", "409", "503_maintenance", "truncated"])
+            kind = chance.choice(
+                ["reset", "reset_after", "500", "500_after", "garbage", "409", "503_maintenance", "truncated"]
+            )
             shop.store.add_fault(kind, method=chance.choice(["PUT", "GET"]), skip=chance.randrange(40))
         try:
             outcomes = channel.acknowledge(sorted(waiting, key=int))

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from app.connectors.bigcommerce import CONNECTOR
 from app.connectors.bigcommerce.quota import Quota
 from app.errors import Retry
+from app.ports.connector import Account
 from app.ports.sales_channel import Seen
 from app.sandbox.bigcommerce import DEMO_STORE_HASH, DEMO_TOKEN, Store, create_app
 from app.sandbox.server import serve
-from app.ports.connector import Account
+from tests.domain.profile import REPEATABLE
 
 
 class Clock:
@@ -119,11 +120,8 @@ def test_refusals_without_any_header_are_waited_for_longer_each_time(clock: Cloc
     assert quota.refused({"X-Retry-After": "soon"}) == 15.0
 
 
-@given(
-    st.lists(
-        st.tuples(st.integers(0, 40), st.floats(0.001, 3.0)), min_size=1, max_size=60
-    )
-)
+@REPEATABLE
+@given(st.lists(st.tuples(st.integers(0, 40), st.floats(0.001, 3.0)), min_size=1, max_size=60))
 def test_one_after_another_never_takes_more_of_a_window_than_there_is(steps: list[tuple[int, float]]) -> None:
     """The store counts windows of 3 s from its first request; others use some of it between ours."""
     clock = Clock()
@@ -137,7 +135,9 @@ def test_one_after_another_never_takes_more_of_a_window_than_there_is(steps: lis
         used += 1
         assert used <= size
         used = min(size - 5, used + others) if used < size - 5 else used
-        quota.release(headers(left=size - used, quota=size, reset=3.0 - (clock.now - window_start), window=3.0))
+        quota.release(
+            headers(left=size - used, quota=size, reset=3.0 - (clock.now - window_start), window=3.0)
+        )
 
 
 @pytest.fixture

@@ -93,7 +93,11 @@ def test_rows_of_other_statuses_and_archived_ones_are_dropped_and_paging_goes_on
 
 
 def test_a_date_that_cannot_be_read_does_not_hide_the_order() -> None:
-    answer = Answer(status=200, headers={"Content-Type": "application/json"}, body=f"[{body(date_modified='soon')}]".encode())
+    answer = Answer(
+        status=200,
+        headers={"Content-Type": "application/json"},
+        body=f"[{body(date_modified='soon')}]".encode(),
+    )
     ((order_id, _, given),) = orders(answer)
     assert (order_id, given["date_modified"]) == ("118", "soon")
 
@@ -309,7 +313,9 @@ def test_the_census_takes_a_call_for_each_page_and_status_and_shows_every_order_
     assert shop.calls() == {"GET /v2/orders": 3}
 
 
-def test_the_census_tells_a_total_with_store_credit_taken_off_wherever_the_platform_stands(shop: Shop) -> None:
+def test_the_census_tells_a_total_with_store_credit_taken_off_wherever_the_platform_stands(
+    shop: Shop,
+) -> None:
     order_id = str(shop.store.add_order({"store_credit_amount": "5.00"}))
     channel = shop.open()
     ((row,),) = channel.census(since=None, until=shop.now)
