@@ -6,7 +6,7 @@ import pytest
 
 from app.connectors.bigcommerce import CONNECTOR
 from app.connectors.bigcommerce.settings import Settings
-from app.connectors.bigcommerce.statuses import SYSTEM_NAMES, resolve, status_text
+from app.connectors.bigcommerce.statuses import SYSTEM_NAMES, choose, resolve, status_text
 from app.errors import Misconfigured, Retry, UsageError
 
 LISTED = [
@@ -46,7 +46,6 @@ def test_what_is_stored_can_be_typed_again(typed: dict[str, str]) -> None:
         ("statuses", "", "At least one status"),
         ("statuses", "15", "no order status 15"),
         ("ack_status", " ", "A status is needed"),
-        ("ack_status", "11", "one of the statuses that are read"),
         ("note_text", "a [b", "without ["),
         ("note_text", "a\nb", "One line"),
         ("transactions", "sometimes", "when_needed, always, never"),
@@ -91,6 +90,15 @@ def test_a_status_that_the_store_does_not_have_is_refused(word: str) -> None:
     with pytest.raises(Misconfigured) as refused:
         resolve(word, listed=LISTED, setting="ack_status")
     assert refused.value.mend == ("set ack_status",)
+
+
+@pytest.mark.parametrize("listed", [None, LISTED])
+def test_an_order_that_was_taken_over_must_leave_the_statuses_that_are_read(
+    listed: list[object] | None,
+) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        choose(statuses=["11", "9"], ack_status="9", listed=listed)
+    assert refused.value.mend == ("set ack_status", "set statuses")
 
 
 def test_an_empty_list_of_statuses_is_not_believed() -> None:

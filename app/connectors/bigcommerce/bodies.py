@@ -1,5 +1,6 @@
 """What stands in an answer: orders with their own raw text, lists, objects. Raises `Retry` for what cannot be read."""
 
+from decimal import Decimal
 from http import HTTPStatus
 from typing import Any
 
@@ -46,6 +47,19 @@ def data(answer: Answer) -> Any:
     if not isinstance(given, dict) or "data" not in given:
         raise Retry("The store's answer has no data where some was asked for.")
     return given["data"]
+
+
+def plain(value: Any) -> Any:
+    """A foreign value with its fractions as text: they come back from storage as they went in."""
+    match value:
+        case Decimal():
+            return str(value)
+        case dict():
+            return {key: plain(each) for key, each in value.items()}
+        case list():
+            return [plain(each) for each in value]
+        case _:
+            return value
 
 
 def _elements(answer: Answer) -> list[tuple[str, Any]]:

@@ -14,11 +14,11 @@ from app.connectors.bigcommerce.parts import complete
 from app.connectors.bigcommerce.reading import changed, read
 from app.connectors.bigcommerce.settings import Settings
 from app.connectors.bigcommerce.sighting import Sighter
-from app.connectors.bigcommerce.statuses import number_of, resolve
+from app.connectors.bigcommerce.statuses import choose, number_of
 from app.connectors.bigcommerce.survey import survey
 from app.domain.order import Order
 from app.domain.reading import Position
-from app.errors import Misconfigured, OrderSyncError
+from app.errors import OrderSyncError
 from app.ports.connector import Account
 from app.ports.examination import Examination
 from app.ports.sales_channel import Gone, Listed, Page, Probe, Seen
@@ -101,20 +101,10 @@ class BigCommerce:
     def _sighter(self) -> Sighter:
         """With the ids of the statuses; labels are looked up once, and refused unless they name exactly one."""
         if self._known is None:
-            words = (*self._settings.statuses, self._settings.ack_status)
+            chosen = self._settings
+            words = (*chosen.statuses, chosen.ack_status)
             labels = any(number_of(word) is None for word in words)
-            rows = listed(self._calls.get("/v2/order_statuses")) if labels else []
-
-            def number(word: str, setting: str) -> int:
-                found = number_of(word)
-                return resolve(word, listed=rows, setting=setting) if found is None else found
-
-            reads = frozenset(number(word, "statuses") for word in self._settings.statuses)
-            acknowledged = number(self._settings.ack_status, "ack_status")
-            if acknowledged in reads:
-                raise Misconfigured(
-                    "ack_status names a status that is read; an order that was taken over must leave them.",
-                    mend=("set ack_status", "set statuses"),
-                )
-            self._known = Sighter(settings=self._settings, read=reads, acknowledged=acknowledged)
+            rows = listed(self._calls.get("/v2/order_statuses")) if labels else None
+            found = choose(statuses=chosen.statuses, ack_status=chosen.ack_status, listed=rows)
+            self._known = Sighter(settings=chosen, read=found.read, acknowledged=found.acknowledged)
         return self._known

@@ -6,7 +6,7 @@ from app.connectors.bigcommerce.answers import said, what_came, write_failure, w
 from app.connectors.bigcommerce.bodies import listed, orders, single
 from app.connectors.bigcommerce.calls import ORDERS, Calls, good
 from app.connectors.bigcommerce.settings import Settings
-from app.connectors.bigcommerce.statuses import resolve
+from app.connectors.bigcommerce.statuses import choose
 from app.errors import Misconfigured, Retry
 from app.ports.examination import Examination, Trouble
 from app.transport import Answer, NoAnswer
@@ -33,9 +33,7 @@ def examine(calls: Calls, *, settings: Settings, is_near: bool) -> Examination:
         raise missing
     count = counted(good(first))
     rows = listed(calls.get("/v2/order_statuses", about="order statuses"))
-    for word in settings.statuses:
-        resolve(word, listed=rows, setting="statuses")
-    resolve(settings.ack_status, listed=rows, setting="ack_status")
+    choose(statuses=settings.statuses, ack_status=settings.ack_status, listed=rows)
     _prove_writing(calls)
     troubles = [] if calls.is_encrypted or is_near else [_OPEN_TO_ALL]
     return Examination(

@@ -1,8 +1,9 @@
 """What an order says beyond our own words: notes, custom fields, product options, and the names others know it by. Pure."""
 
 from collections.abc import Iterator
-from decimal import Decimal
 from typing import Any
+
+from app.connectors.bigcommerce.bodies import plain
 
 _NAMES = ("external_order_id", "external_id", "external_source", "order_source")
 _NO_EBAY = ("", "0")
@@ -22,7 +23,7 @@ def _pairs(given: dict[str, Any], staff_notes: str) -> Iterator[tuple[str, Any]]
         if address["shipping_method"]:
             yield "shipping_method", address["shipping_method"]
     for place in given["pickups"]:
-        shown = {key: _plain(value) for key, value in place.items() if key in _PICKUP}
+        shown = {key: plain(value) for key, value in place.items() if key in _PICKUP}
         if shown:
             yield "pickup", shown
     for line in given["lines"]:
@@ -42,7 +43,7 @@ _PICKUP = frozenset(("id", "pickup_method_id", "pickup_method_display_name", "lo
 def _fields(which: str, fields: Any) -> Iterator[tuple[str, Any]]:
     for each in fields if isinstance(fields, list) else ():
         if isinstance(each, dict) and each.get("name"):
-            yield f"{which}: {each['name']}", _plain(each.get("value"))
+            yield f"{which}: {each['name']}", plain(each.get("value"))
 
 
 def _options(line: dict[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -53,19 +54,6 @@ def _options(line: dict[str, Any]) -> Iterator[tuple[str, Any]]:
                 name = each.get("display_name") or each.get("name")
                 value = each.get("display_value") or each.get("value")
                 if name:
-                    yield f"line {line['id']}: {name}", _plain(value)
+                    yield f"line {line['id']}: {name}", plain(value)
     if line["wrapping_message"]:
         yield f"line {line['id']}: wrapping message", line["wrapping_message"]
-
-
-def _plain(value: Any) -> Any:
-    """A foreign value with its fractions as text: they come back from storage as they went in."""
-    match value:
-        case Decimal():
-            return str(value)
-        case dict():
-            return {key: _plain(each) for key, each in value.items()}
-        case list():
-            return [_plain(each) for each in value]
-        case _:
-            return value

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.connectors.bigcommerce import consignments
-from app.connectors.bigcommerce.bodies import data, identifier, listed, single
+from app.connectors.bigcommerce.bodies import data, identifier, listed, plain, single
 from app.connectors.bigcommerce.calls import ORDERS, Calls
 from app.connectors.bigcommerce.payment import needs_transactions
 from app.connectors.bigcommerce.schema import money
@@ -88,12 +88,12 @@ def _part(calls: Calls, order_id: str, name: str) -> list[Any]:
         found = data(calls.get(f"/v3/orders/{order_id}/transactions", about="transactions"))
         if not isinstance(found, list):
             raise Retry(f"The transactions of order {order_id} are no list.")
-        return [_digits(each) for each in found]
+        return [plain(each) for each in found]
     if name == "fees":
         answer = calls.get(f"{ORDERS}/{order_id}/fees")
         given = single(answer) if answer.body else {}
         fees = given.get("fees") if isinstance(given, dict) else given
-        return [_digits(each) for each in fees] if isinstance(fees, list) else []
+        return [plain(each) for each in fees] if isinstance(fees, list) else []
     return _paged(calls, f"{ORDERS}/{order_id}/{name}")
 
 
@@ -102,15 +102,10 @@ def _paged(calls: Calls, path: str) -> list[Any]:
     rows: dict[str, Any] = {}
     for page in range(1, _MOST_PAGES + 1):
         found = listed(calls.get(path, {"limit": str(_LIMIT), "page": str(page)}))
-        fresh = {identifier(each) or json.dumps(each, default=str): _digits(each) for each in found}
+        fresh = {identifier(each) or json.dumps(each, default=str): plain(each) for each in found}
         if page > 1 and fresh and fresh.keys() <= rows.keys():
             raise Retry(f"The store repeats the pages of {path}.")
         rows |= fresh
         if len(found) < _LIMIT:
             return list(rows.values())
     raise Retry(f"The pages of {path} do not end.")
-
-
-def _digits(value: Any) -> Any:
-    """The value with its fractions as text, which is how the order itself has them."""
-    return json.loads(json.dumps(value, default=str))

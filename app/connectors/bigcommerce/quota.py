@@ -1,5 +1,6 @@
 """The store's request quota, which all of its apps share: counted by what every answer says of it, and kept to."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -83,10 +84,10 @@ class Quota:
         with self._lock:
             milliseconds, seconds = _number(headers, _RESET), _number(headers, _RETRY)
             if milliseconds is None and seconds is None:
-                wait = min(_FIRST_BACK_OFF * float(2**self._unexplained), _LONGEST_BACK_OFF)
+                wait = min(_FIRST_BACK_OFF * 2.0**self._unexplained, _LONGEST_BACK_OFF)
                 self._unexplained = min(self._unexplained + 1, 16)
             else:
-                wait = max((milliseconds or 0) / 1000, float(seconds or 0)) + _MARGIN
+                wait = max((milliseconds or 0) / 1000, seconds or 0) + _MARGIN
             self._blocked_until = max(self._blocked_until, self._clock() + wait)
             return wait
 
@@ -102,10 +103,10 @@ class Quota:
             return 0.0
         if now >= self._resets_at:
             self._left = self._quota
-            self._resets_at = float("inf")  # Until an answer of the new window says when it ends.
+            self._resets_at = math.inf  # Until an answer of the new window says when it ends.
         if self._left - self._in_flight > min(self._reserve, self._quota // 2):
             return 0.0
-        if self._resets_at == float("inf"):
+        if self._resets_at == math.inf:
             return _MARGIN if self._in_flight else 0.0
         return self._resets_at - now
 

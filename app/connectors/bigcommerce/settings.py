@@ -133,12 +133,7 @@ def read_settings(given: Mapping[str, str]) -> dict[str, Any]:
     filled = {
         key: list(value) if isinstance(value, tuple) else value for key, value in asdict(Settings()).items()
     }
-    chosen = {**filled, **values}
-    if chosen["ack_status"] in chosen["statuses"]:
-        raise UsageError(
-            f"ack_status: {chosen['ack_status']} is one of the statuses that are read; an order that was taken over must leave them."
-        )
-    return chosen
+    return {**filled, **values}
 
 
 def setting_text(key: str, value: Any) -> str:

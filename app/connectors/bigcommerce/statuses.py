@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from app.errors import Misconfigured, Retry
@@ -65,6 +66,40 @@ def resolve(word: str, *, listed: Iterable[Any], setting: str) -> int:
     raise Misconfigured(
         f"The store has no order status called {word!r}; it has {_offered(rows)}.", mend=(f"set {setting}",)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The ids of the statuses that are read, and of the one that our acknowledgement sets."""
+
+    read: frozenset[int]
+    acknowledged: int
+
+
+def choose(*, statuses: Iterable[str], ack_status: str, listed: Iterable[Any] | None) -> Chosen:
+    """The statuses that the settings name. `listed` is the store's own list, None where none of them is a label.
+
+    Raises `Misconfigured` for one that the store does not have exactly once, and where an order would not leave what is read.
+    """
+    rows = None if listed is None else list(listed)
+
+    def number(word: str, setting: str) -> int:
+        found = number_of(word)
+        if rows is not None or found is None:
+            return resolve(word, listed=rows or (), setting=setting)
+        return found
+
+    chosen = Chosen(
+        read=frozenset(number(word, "statuses") for word in statuses),
+        acknowledged=number(ack_status, "ack_status"),
+    )
+    if chosen.acknowledged in chosen.read:
+        raise Misconfigured(
+            f"ack_status is {status_text(chosen.acknowledged)}, which is one of the statuses that are read; an order that was"
+            " taken over must leave them.",
+            mend=("set ack_status", "set statuses"),
+        )
+    return chosen
 
 
 def _rows(listed: Iterable[Any]) -> dict[int, set[str]]:
