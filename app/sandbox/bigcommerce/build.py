@@ -27,20 +27,9 @@ from decimal import Decimal
 from .answers import JsonObject
 from .dates import moment_of, whole_second
 from .money import ZERO, decimal, split, text, with_tax
-from .records import (
-    ADDRESS,
-    TAX_RATE,
-    Ids,
-    Order,
-    address_row,
-    copied,
-    coupon_row,
-    fee_row,
-    line_row,
-    paid_by,
-    price_of,
-    transaction_row,
-)
+from .payments import paid_by, transaction_row
+from .records import Ids, Order, copied
+from .rows import ADDRESS, TAX_RATE, address_row, coupon_row, fee_row, line_row, price_of
 from .statuses import AWAITING_FULFILLMENT, COMPLETED
 from .totals import TotalRules, set_costs, set_line_amounts, set_line_discounts, set_totals
 

@@ -8,7 +8,8 @@ from typing import Any
 from .answers import ApiError, JsonObject, invalid, read_only, unsupported
 from .dates import moment_of
 from .money import ZERO, decimal, text
-from .records import Ids, Order, copied, fee_row
+from .records import Ids, Order, copied
+from .rows import fee_row
 from .statuses import NAMES, SHIPPED
 from .totals import TotalRules, set_line_amounts, set_totals
 
