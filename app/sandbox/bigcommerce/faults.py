@@ -101,6 +101,10 @@ class RequestLog:
         """How many there were of each route."""
         return dict(Counter(request.route for request in self.all()))
 
+    def by_status(self) -> dict[str, int]:
+        """How many were answered with each status; ``"0"`` is no answer."""
+        return dict(Counter(str(request.status) for request in self.all()))
+
     def clear(self) -> None:
         """Forget them."""
         self._requests.clear()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -17,13 +15,20 @@ class Ids:
     """The numbers that the store gives out, a sequence for each kind of thing."""
 
     def __init__(self, first_order: int = 100) -> None:
-        self._counts: dict[str, Iterator[int]] = {"order": itertools.count(first_order)}
+        self._next: dict[str, int] = {"order": first_order}
         self._lock = threading.Lock()
 
     def next(self, kind: str) -> int:
         """The next number of a kind."""
         with self._lock:
-            return next(self._counts.setdefault(kind, itertools.count(len(self._counts) * 1000 + 1)))
+            number = self._next.setdefault(kind, len(self._next) * 1000 + 1)
+            self._next[kind] += 1
+            return number
+
+    def seen(self, kind: str, number: int) -> None:
+        """A number that somebody chose: the sequence goes on after it."""
+        with self._lock:
+            self._next[kind] = max(self._next.get(kind, 1), number + 1)
 
 
 @dataclass

@@ -95,11 +95,12 @@ class Store:
         return self.log.all()
 
     def counters(self) -> JsonObject:
-        """How many requests came in, were refused by the quota, and how many there were in the fullest window."""
+        """How many requests came in, by route and by status, were refused by the quota, and came in the fullest window."""
         found = {
             "requests": len(self.requests),
             "refused": self.limit.refused,
             "by_route": self.log.by_route(),
+            "by_status": self.log.by_status(),
         }
         return {**found, "most_in_window": self.limit.most_in_window, "quota": self.limit.quota}
 
@@ -169,6 +170,7 @@ class Store:
                 description or {}, ids=self.ids, now=self.now(), currency=self.currency, rules=self.rules
             )
             self._orders[order.id] = order
+            self.ids.seen("order", order.id)
         if announce:
             self._announce(order.id, "created")
         return order.id

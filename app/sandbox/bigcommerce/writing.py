@@ -38,7 +38,7 @@ def check_change(order: Order, data: Any) -> JsonObject:
     """
     if not isinstance(data, dict):
         raise ApiError(400, "The body is not a JSON object.")
-    for name, value in data.items():
+    for name, value in sorted(data.items(), key=lambda item: item[0] != "id"):
         if name == "custom_status":
             raise unsupported(name)
         if name in _WRITABLE:
