@@ -94,6 +94,9 @@ def test_date_filters_take_both_formats_and_both_ends_belong_to_the_range(
         assert ids(client, max_date_modified=text) == [first, second], text
         assert ids(client, min_date_modified=text, max_date_modified=text) == [second], text
     assert ids(client, min_date_created="2026-03-17T10:00:01Z") == []
+    store.switches.date_ends_included = False
+    assert ids(client, min_date_modified=texts[0]) == [third]
+    assert ids(client, max_date_modified=texts[0]) == [first]
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,25 @@ def test_a_status_that_does_not_exist_is_refused(
     assert refused(client, order_id, {"status_id": status_id}) == "The field 'status_id' is invalid."
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("discount_amount", "ten"),
+        ("products", [{"id": 1, "quantity": 2}]),
+        ("products", {"id": 1}),
+        ("fees", [{"cost": "much"}]),
+        ("billing_address", "here"),
+        ("customer_id", -1),
+        ("staff_notes", None),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_and_nothing_else_is_written(
+    store: Store, client: FlaskClient, field: str, value: object
+) -> None:
+    order_id = store.add_order()
+    assert refused(client, order_id, {"status_id": 9, field: value}) == f"The field '{field}' is invalid."
+
+
 def test_staff_notes_are_replaced_and_end_at_65535_characters(store: Store, client: FlaskClient) -> None:
     order_id = store.add_order({"staff_notes": "old"})
     assert client.put(f"{BASE}/v2/orders/{order_id}", json={"staff_notes": "é" * 65535}).status_code == 200

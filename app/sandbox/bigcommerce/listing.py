@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from operator import ge, gt, le, lt
 from typing import Any, TypeVar
 
 from .answers import ApiError, invalid, unsupported
@@ -92,15 +93,15 @@ def _moment(values: Mapping[str, str], name: str) -> datetime | None:
     return None if edge is None else whole_second(edge)
 
 
-def _bound(values: Mapping[str, str], name: str) -> Test | None:
-    """One ``min_`` or ``max_`` filter; both ends belong to the range."""
+def _bound(values: Mapping[str, str], name: str, *, date_ends: bool) -> Test | None:
+    """One ``min_`` or ``max_`` filter; both ends belong to the range, those of dates only with ``date_ends``."""
     read, parse = _BOUNDED[name[4:]]
     edge = parse(values, name)
     if edge is None:
         return None
-    if name.startswith("min_"):
-        return lambda order: bool(read(order) >= edge)
-    return lambda order: bool(read(order) <= edge)
+    with_end = date_ends or "date" not in name
+    compare = (ge if with_end else gt) if name.startswith("min_") else (le if with_end else lt)
+    return lambda order: bool(compare(read(order), edge))
 
 
 def _equal(values: Mapping[str, str], name: str) -> Test:
@@ -118,10 +119,12 @@ _BOUNDED: dict[str, tuple[Callable[[Order], Any], Callable[[Mapping[str, str], s
 }
 
 
-def select(orders: Iterable[Order], values: Mapping[str, str], *, archived_too: bool) -> list[Order]:
+def select(
+    orders: Iterable[Order], values: Mapping[str, str], *, archived_too: bool, date_ends: bool
+) -> list[Order]:
     """The orders that the filters leave, in the order asked for; the id breaks ties, in the same direction."""
     check_names(values, _PARAMETERS)
-    bounds = [_bound(values, name) for name in _BOUNDS if name in values]
+    bounds = [_bound(values, name, date_ends=date_ends) for name in _BOUNDS if name in values]
     tests = [test for test in bounds if test is not None]
     tests += [_equal(values, name) for name in (*_NUMBERS, *_TEXTS) if name in values]
     if "is_deleted" in values:

@@ -95,7 +95,16 @@ def give_back(order: Order, amount: Decimal, *, ids: Ids, now: datetime, reason:
         "total_amount": number(amount),
         "total_tax": 0,
         "items": [{"item_type": "ORDER", "item_id": order.id, "requested_amount": number(amount)}],
-        "payments": [{"id": 1, "provider_id": "stripe", "amount": number(amount), "offline": False}],
+        "payments": [
+            {
+                "id": 1,
+                "provider_id": "stripe",
+                "amount": number(amount),
+                "offline": False,
+                "is_declined": False,
+                "declined_message": "",
+            }
+        ],
     }
     order.refunds.append(row)
     paid = {"event": "refund", "amount": number(amount), "date_created": iso_text(now)}

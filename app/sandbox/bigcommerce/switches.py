@@ -13,6 +13,8 @@ class Switches:
     """Empty collections and pages past the end have no body; off, they are ``200 []``."""
     archived_in_lists: bool = True
     """A list shows archived orders too, unless ``is_deleted`` is asked for."""
+    date_ends_included: bool = True
+    """A date filter's own second belongs to the range; off, it does not."""
     tender_in_total: bool = False
     """``total_inc_tax`` is already lowered by store credit and gift certificates. For orders made from then on."""
     fees_in_total: bool = False

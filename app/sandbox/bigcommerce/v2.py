@@ -84,7 +84,12 @@ class V2:
         shown = read_shown(values)
 
         def page() -> list[JsonObject]:
-            chosen = select(store.all_orders(), values, archived_too=store.switches.archived_in_lists)
+            chosen = select(
+                store.all_orders(),
+                values,
+                archived_too=store.switches.archived_in_lists,
+                date_ends=store.switches.date_ends_included,
+            )
             return [
                 store.views.order(order, shown.include, as_object=shown.as_object)
                 for order in cut(chosen, values)
