@@ -6,7 +6,8 @@ Run one with ``python -m app.sandbox.bigcommerce``. Sections named in here are t
 
 from .access import DEMO_CLIENT_SECRET, DEMO_STORE_HASH, DEMO_TOKEN, READ_ONLY_TOKEN, Token
 from .demo import demo_orders
-from .state import Store, Switches
+from .state import Store
+from .switches import Switches
 from .web import create_app
 
 __all__ = [

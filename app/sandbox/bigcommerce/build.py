@@ -27,20 +27,9 @@ from decimal import Decimal
 from .answers import JsonObject
 from .dates import moment_of, whole_second
 from .money import ZERO, decimal, split, text, with_tax
-from .records import (
-    ADDRESS,
-    TAX_RATE,
-    Ids,
-    Order,
-    address_row,
-    copied,
-    coupon_row,
-    fee_row,
-    line_row,
-    paid_by,
-    price_of,
-    transaction_row,
-)
+from .payments import paid_by, transaction_row
+from .records import Ids, Order, copied
+from .rows import ADDRESS, TAX_RATE, address_row, coupon_row, fee_row, line_row, price_of
 from .statuses import AWAITING_FULFILLMENT, COMPLETED
 from .totals import TotalRules, set_costs, set_line_amounts, set_line_discounts, set_totals
 
@@ -49,6 +38,39 @@ _INSTRUCTIONS = frozenset(
     " date_created date_modified date_shipped test_payment bare_money billing_address".split()
 )
 _OF_A_LINE = frozenset("price tax_rate discounts address parent wrapping product_options quantity".split())
+_CURRENCIES = ("currency_code", "default_currency_code", "store_default_currency_code")
+_PLAIN = {
+    "customer_id": 0,
+    "is_tax_inclusive_pricing": False,
+    "payment_status": "captured",
+    "refunded_amount": "0.0000",
+    "store_credit_amount": "0.0000",
+    "gift_certificate_amount": "0.0000",
+    "ip_address": "192.0.2.10",
+    "ip_address_v6": "",
+    "geoip_country": "United States",
+    "geoip_country_iso2": "US",
+    "currency_id": 1,
+    "currency_exchange_rate": "1.0000000000",
+    "default_currency_id": 1,
+    "staff_notes": "",
+    "customer_message": "",
+    "discount_amount": "0.0000",
+    "coupon_discount": "0.0000",
+    "is_deleted": False,
+    "ebay_order_id": "0",
+    "is_email_opt_in": False,
+    "credit_card_type": None,
+    "order_source": "www",
+    "channel_id": 1,
+    "external_source": None,
+    "external_id": None,
+    "external_merchant_id": None,
+    "tax_provider_id": "BasicTaxProvider",
+    "customer_locale": "en",
+    "external_order_id": "",
+    "store_default_to_transactional_exchange_rate": "1.0000000000",
+}
 _ON_SHIPPING = (3, 4)
 """Types of coupon that take money off the shipping, so that no line has a share of it."""
 
@@ -81,63 +103,26 @@ def build_order(given: JsonObject, *, ids: Ids, now: datetime, currency: str, ru
 
 
 def _bare_order(given: JsonObject, ids: Ids, now: datetime, currency: str) -> Order:
+    """The order without lines, addresses and amounts; with a default for all that is not given."""
     order_id = int(given["id"]) if "id" in given else ids.next("order")
     rows = given.get("products", [{}])
     digital = bool(rows) and all(row.get("type", "physical") != "physical" for row in rows)
-    billing = {**ADDRESS, "email": f"guest{order_id}@example.test", "form_fields": []}
     method = given.get("payment_method", "Stripe")
     body: JsonObject = {
         "id": order_id,
-        "customer_id": 0,
+        **copied(_PLAIN),
         "status_id": COMPLETED if digital else AWAITING_FULFILLMENT,
-        "is_tax_inclusive_pricing": False,
         "payment_method": method,
         "payment_provider_id": f"pi_{order_id:012d}" if method == "Stripe" else "",
-        "payment_status": "captured",
-        "refunded_amount": "0.0000",
         "order_is_digital": digital,
-        "store_credit_amount": "0.0000",
-        "gift_certificate_amount": "0.0000",
-        "ip_address": "192.0.2.10",
-        "ip_address_v6": "",
-        "geoip_country": "United States",
-        "geoip_country_iso2": "US",
-        "currency_id": 1,
-        "currency_code": currency,
-        "currency_exchange_rate": "1.0000000000",
-        "default_currency_id": 1,
-        "default_currency_code": currency,
-        "staff_notes": "",
-        "customer_message": "",
-        "discount_amount": "0.0000",
-        "coupon_discount": "0.0000",
-        "is_deleted": False,
-        "ebay_order_id": "0",
+        **dict.fromkeys(_CURRENCIES, currency),
         "cart_id": f"00000000-0000-4000-8000-{order_id:012d}",
-        "billing_address": {**billing, **given.get("billing_address", {})},
-        "is_email_opt_in": False,
-        "credit_card_type": None,
-        "order_source": "www",
-        "channel_id": 1,
-        "external_source": None,
-        "external_id": None,
-        "external_merchant_id": None,
-        "tax_provider_id": "BasicTaxProvider",
-        "customer_locale": "en",
-        "external_order_id": "",
-        "store_default_currency_code": currency,
-        "store_default_to_transactional_exchange_rate": "1.0000000000",
+        "billing_address": {**ADDRESS, "email": f"guest{order_id}@example.test", "form_fields": []},
     }
-    for name in (
-        "status_id",
-        "is_tax_inclusive_pricing",
-        "payment_provider_id",
-        "payment_status",
-        "default_currency_code",
-    ):
-        body[name] = given.get(name, body[name])
+    body["billing_address"].update(given.get("billing_address", {}))
     for name in ("store_credit_amount", "gift_certificate_amount"):
-        body[name] = given[name] = text(decimal(given.get(name, 0)))
+        given[name] = text(decimal(given.get(name, 0)))
+    body.update({name: value for name, value in given.items() if name in body and name not in _INSTRUCTIONS})
     created = moment_of(given.get("date_created"), now)
     return Order(
         order_id,

@@ -33,7 +33,13 @@ _HTML = "text/html; charset=UTF-8"
 _MAINTENANCE = (
     "<!DOCTYPE html><html><title>Down for maintenance</title><body>We will be back shortly.</body></html>"
 )
+_CONTRADICTION = '[{"status": 404, "message": "This went wrong."}]'
+_DATA_422 = '{"data": [{"status": 422, "title": "This cannot be refunded.", "type": "about:blank"}]}'
+_DATA_503 = '{"data": [{"order_id": 1, "status": 503, "error": "The tax service is away."}], "meta": {}}'
 CANNED = {
+    "400_says_404": Canned(400, _CONTRADICTION),
+    "422_data": Canned(422, _DATA_422),
+    "503_data": Canned(503, _DATA_503),
     "401": Canned(401),
     "403": Canned(403),
     "404": Canned(404),
@@ -94,6 +100,10 @@ class RequestLog:
     def by_route(self) -> dict[str, int]:
         """How many there were of each route."""
         return dict(Counter(request.route for request in self.all()))
+
+    def by_status(self) -> dict[str, int]:
+        """How many were answered with each status; ``"0"`` is no answer."""
+        return dict(Counter(str(request.status) for request in self.all()))
 
     def clear(self) -> None:
         """Forget them."""

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from .answers import JsonObject
-from .records import CATALOGUE, Ids
+from .records import Ids
+from .rows import CATALOGUE
 
 MAIL_DOMAIN = "example.test"
 """Where the buyers of generated orders have their mailboxes."""

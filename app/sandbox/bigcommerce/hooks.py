@@ -33,10 +33,10 @@ class Message:
     """The status of the answer; 0 for none."""
 
 
-def sign(client_secret: str, webhook_id: str, timestamp: str, body: bytes) -> str:
-    """``webhook-signature``: ``v1,`` and base64(HMAC-SHA256) over ``id.timestamp.body``; the key is the raw secret."""
+def sign(key: bytes, webhook_id: str, timestamp: str, body: bytes) -> str:
+    """``webhook-signature``: ``v1,`` and base64(HMAC-SHA256) over ``id.timestamp.body``; keyed by the raw secret."""
     signed = f"{webhook_id}.{timestamp}.".encode() + body
-    digest = hmac.new(client_secret.encode(), signed, hashlib.sha256).digest()
+    digest = hmac.new(key, signed, hashlib.sha256).digest()
     return f"v1,{base64.b64encode(digest).decode()}"
 
 
@@ -163,7 +163,7 @@ class HookDesk:
         headers = {"User-Agent": "BigCommerce-Sandbox", **hook.headers, "Content-Type": "application/json"}
         if self.signed:
             headers["webhook-id"], headers["webhook-timestamp"] = message.webhook_id, timestamp
-            signature = sign(self.client_secret, message.webhook_id, timestamp, message.body)
+            signature = sign(self.client_secret.encode(), message.webhook_id, timestamp, message.body)
             headers["webhook-signature"] = signature
         status = post(hook.destination, message.body, headers, timeout=self.timeout)
         with self._wake:

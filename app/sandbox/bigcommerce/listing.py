@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from operator import ge, gt, le, lt
 from typing import Any, TypeVar
 
 from .answers import ApiError, invalid, unsupported
@@ -16,13 +19,13 @@ DEFAULT_LIMIT, MOST_ROWS = 50, 250
 Row = TypeVar("Row")
 Test = Callable[[Order], bool]
 
-_IDS = ("min_id", "max_id", "customer_id", "status_id", "channel_id")
-_DATES = ("min_date_created", "max_date_created", "min_date_modified", "max_date_modified")
+_BOUNDS = tuple(
+    f"{end}_{name}" for end in ("min", "max") for name in ("id", "total", "date_created", "date_modified")
+)
+_NUMBERS = ("customer_id", "status_id", "channel_id")
 _TEXTS = ("email", "cart_id", "payment_method", "external_order_id")
-_TOTALS = ("min_total", "max_total")
-_PAGE = ("page", "limit")
-_SHOWN = ("include", "consignment_structure")
-_PARAMETERS = frozenset({*_IDS, *_DATES, *_TEXTS, *_TOTALS, *_PAGE, *_SHOWN, "sort", "is_deleted"})
+_OTHERS = ("page", "limit", "include", "consignment_structure", "sort", "is_deleted")
+_PARAMETERS = frozenset({*_BOUNDS, *_NUMBERS, *_TEXTS, *_OTHERS})
 _SORTS: dict[str, Callable[[Order], Any]] = {
     "id": lambda order: order.id,
     "customer_id": lambda order: order.body["customer_id"],
@@ -77,45 +80,53 @@ def read_shown(values: Mapping[str, str]) -> Shown:
     return Shown(include, values.get("consignment_structure") == "object")
 
 
-def _compare(name: str, values: Mapping[str, str]) -> Test | None:
-    """One filter; None for a date that is malformed, **which is ignored without a word**."""
-    if name in _DATES:
-        edge = read_date(values[name])
-        if edge is None:
-            return None
-        edge, read = whole_second(edge), "created" if name.endswith("created") else "modified"
-        if name.startswith("min"):
-            return lambda order: bool(getattr(order, read) >= edge)
-        return lambda order: bool(getattr(order, read) <= edge)
-    if name in _TOTALS:
-        try:
-            amount = decimal(values[name])
-        except ArithmeticError:
-            raise invalid(name) from None
-        if name == "min_total":
-            return lambda order: decimal(order.body["total_inc_tax"]) >= amount
-        return lambda order: decimal(order.body["total_inc_tax"]) <= amount
-    if name in _TEXTS:
-        wanted = values[name]
-        if name == "email":
-            return lambda order: bool(order.body["billing_address"]["email"] == wanted)
-        return lambda order: bool(order.body[name] == wanted)
-    return _compare_id(name, _whole(values, name))
+def _amount(values: Mapping[str, str], name: str) -> Decimal:
+    try:
+        return decimal(values[name])
+    except ArithmeticError:
+        raise invalid(name) from None
 
 
-def _compare_id(name: str, wanted: int) -> Test:
-    if name == "min_id":
-        return lambda order: order.id >= wanted
-    if name == "max_id":
-        return lambda order: order.id <= wanted
+def _moment(values: Mapping[str, str], name: str) -> datetime | None:
+    """None for a date that is malformed, **which is then ignored without a word**."""
+    edge = read_date(values[name])
+    return None if edge is None else whole_second(edge)
+
+
+def _bound(values: Mapping[str, str], name: str, *, date_ends: bool) -> Test | None:
+    """One ``min_`` or ``max_`` filter; both ends belong to the range, those of dates only with ``date_ends``."""
+    read, parse = _BOUNDED[name[4:]]
+    edge = parse(values, name)
+    if edge is None:
+        return None
+    with_end = date_ends or "date" not in name
+    compare = (ge if with_end else gt) if name.startswith("min_") else (le if with_end else lt)
+    return lambda order: bool(compare(read(order), edge))
+
+
+def _equal(values: Mapping[str, str], name: str) -> Test:
+    wanted = _whole(values, name) if name in _NUMBERS else values[name]
+    if name == "email":
+        return lambda order: bool(order.body["billing_address"]["email"] == wanted)
     return lambda order: bool(order.body[name] == wanted)
 
 
-def select(orders: Iterable[Order], values: Mapping[str, str], *, archived_too: bool) -> list[Order]:
+_BOUNDED: dict[str, tuple[Callable[[Order], Any], Callable[[Mapping[str, str], str], Any]]] = {
+    "id": (lambda order: order.id, _whole),
+    "total": (lambda order: decimal(order.body["total_inc_tax"]), _amount),
+    "date_created": (lambda order: order.created, _moment),
+    "date_modified": (lambda order: order.modified, _moment),
+}
+
+
+def select(
+    orders: Iterable[Order], values: Mapping[str, str], *, archived_too: bool, date_ends: bool
+) -> list[Order]:
     """The orders that the filters leave, in the order asked for; the id breaks ties, in the same direction."""
     check_names(values, _PARAMETERS)
-    names = [name for name in values if name in (*_IDS, *_DATES, *_TEXTS, *_TOTALS)]
-    tests = [test for name in names if (test := _compare(name, values)) is not None]
+    bounds = [_bound(values, name, date_ends=date_ends) for name in _BOUNDS if name in values]
+    tests = [test for test in bounds if test is not None]
+    tests += [_equal(values, name) for name in (*_NUMBERS, *_TEXTS) if name in values]
     if "is_deleted" in values:
         wanted = values["is_deleted"].lower() in ("true", "1")
         tests.append(lambda order: bool(order.body["is_deleted"]) == wanted)

@@ -1,101 +1,34 @@
-"""What the store keeps of one order, and the rows it is made of (contract sections 4, 5 and 8)."""
+"""What the store keeps of one order (contract sections 4 and 5)."""
 
 from __future__ import annotations
 
-import itertools
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from .answers import JsonObject
-from .dates import iso_text
-from .money import ZERO, decimal, number, text
-
-TAX_RATE = Decimal("0.095")
-ADDRESS: JsonObject = {
-    "first_name": "Robin",
-    "last_name": "Sample",
-    "company": "",
-    "street_1": "12 Harbour Road",
-    "street_2": "",
-    "city": "Chicago",
-    "state": "Illinois",
-    "zip": "60601",
-    "country": "United States",
-    "country_iso2": "US",
-    "phone": "312-555-0100",
-    "email": "robin@example.test",
-}
-CATALOGUE = {
-    "WID-001": (101, "Widget", "19.99"),
-    "COMP-A": (102, "Component A", "5.00"),
-    "COMP-B": (103, "Component B", "7.50"),
-    "KIT-PARENT-123": (104, "Starter kit", "49.00"),
-    "THIRD-3": (105, "Third of a set", "33.33"),
-    "HOSE-3": (106, "Garden hose 3 m", "14.95"),
-    "TS-1": (107, "T-shirt, one", "25.00"),
-}
-"""What the store sells: product id, name and price by SKU."""
-
-_OTHER_PRODUCT = (190, "Other product", "10.00")
-_GATEWAYS = {
-    "Stripe": ("stripe", "stripe.card"),
-    "Klarna": ("klarna", "klarna.pay_now"),
-    "PayPal": ("paypal", "paypalcommerce.paypal"),
-    "Credit Card": ("stripe", "stripe.card"),
-}
-_LINE_FREE = {
-    "upc": "",
-    "weight": "1.0000",
-    "width": "0.0000",
-    "height": "0.0000",
-    "depth": "0.0000",
-    "base_cost_price": "0.0000",
-    "cost_price_inc_tax": "0.0000",
-    "cost_price_ex_tax": "0.0000",
-    "cost_price_tax": "0.0000",
-    "is_refunded": False,
-    "quantity_refunded": 0,
-    "refund_amount": "0.0000",
-    "return_id": 0,
-    "wrapping_id": 0,
-    "wrapping_name": "",
-    "base_wrapping_cost": "0.0000",
-    "wrapping_cost_ex_tax": "0.0000",
-    "wrapping_cost_inc_tax": "0.0000",
-    "wrapping_cost_tax": "0.0000",
-    "wrapping_message": "",
-    "quantity_shipped": 0,
-    "event_name": None,
-    "event_date": None,
-    "fixed_shipping_cost": "0.0000",
-    "ebay_item_id": "",
-    "ebay_transaction_id": "",
-    "option_set_id": None,
-    "parent_order_product_id": None,
-    "is_bundled_product": False,
-    "bin_picking_number": "",
-    "external_id": None,
-    "fulfillment_source": "",
-    "brand": "",
-    "gift_certificate_id": None,
-}
 
 
 class Ids:
     """The numbers that the store gives out, a sequence for each kind of thing."""
 
     def __init__(self, first_order: int = 100) -> None:
-        self._counts: dict[str, Iterator[int]] = {"order": itertools.count(first_order)}
+        self._next: dict[str, int] = {"order": first_order}
         self._lock = threading.Lock()
 
     def next(self, kind: str) -> int:
         """The next number of a kind."""
         with self._lock:
-            return next(self._counts.setdefault(kind, itertools.count(len(self._counts) * 1000 + 1)))
+            number = self._next.setdefault(kind, len(self._next) * 1000 + 1)
+            self._next[kind] += 1
+            return number
+
+    def seen(self, kind: str, number: int) -> None:
+        """A number that somebody chose: the sequence goes on after it."""
+        with self._lock:
+            self._next[kind] = max(self._next.get(kind, 1), number + 1)
 
 
 @dataclass
@@ -125,181 +58,6 @@ class Order:
     def status_id(self) -> int:
         """The number of its status."""
         return int(self.body["status_id"])
-
-
-def line_row(ids: Ids, order_id: int, given: JsonObject) -> JsonObject:
-    """A line's row before its amounts; what is given and is no instruction stands as given."""
-    sku = str(given.get("sku", "WID-001"))
-    product_id, name, _ = CATALOGUE.get(sku, _OTHER_PRODUCT)
-    name, line_id = str(given.get("name", name)), ids.next("line")
-    options = [
-        _option(ids, line_id, option)
-        for option in given.get("product_options") or []
-        if isinstance(option, dict)
-    ]
-    return {
-        "id": line_id,
-        "order_id": order_id,
-        "product_id": given.get("product_id", product_id),
-        "variant_id": given.get("product_id", product_id),
-        "order_pickup_method_id": 0,
-        "name": name,
-        "name_customer": name,
-        "name_merchant": name,
-        "sku": sku,
-        "type": given.get("type", "physical"),
-        "quantity": given.get("quantity", 1),
-        **_LINE_FREE,
-        "applied_discounts": [],
-        "product_options": options,
-        "configurable_fields": [],
-    }
-
-
-def price_of(given: JsonObject) -> Decimal:
-    """A line's price for one, without tax or with it as the store's prices are."""
-    default = (
-        "0"
-        if given.get("parent") is not None
-        else CATALOGUE.get(given.get("sku", "WID-001"), _OTHER_PRODUCT)[2]
-    )
-    return decimal(given.get("price", default))
-
-
-def _option(ids: Ids, line_id: int, given: JsonObject) -> JsonObject:
-    name, value = given.get("display_name", "Option"), given.get("display_value", given.get("value", ""))
-    option_id = ids.next("option")
-    return {
-        "id": option_id,
-        "option_id": option_id,
-        "order_product_id": line_id,
-        "product_option_id": option_id,
-        "display_name": name,
-        "display_name_customer": name,
-        "display_name_merchant": name,
-        "display_value": value,
-        "display_value_customer": value,
-        "display_value_merchant": value,
-        "value": value,
-        "type": "Text field",
-        "name": name,
-        "display_style": "",
-        **given,
-    }
-
-
-def address_row(ids: Ids, order_id: int, billing: JsonObject, given: JsonObject) -> JsonObject:
-    """A shipping address's row before its costs; it is the billing address where nothing else is given."""
-    return {
-        "id": ids.next("address"),
-        "order_id": order_id,
-        **{name: billing.get(name, "") for name in ADDRESS},
-        "items_total": 0,
-        "items_shipped": 0,
-        "shipping_method": "Flat Rate",
-        "shipping_zone_id": 1,
-        "shipping_zone_name": "United States",
-        "form_fields": [],
-        **given,
-    }
-
-
-def coupon_row(ids: Ids, order_id: int, given: JsonObject) -> JsonObject:
-    """A coupon's row: ``discount`` is the money off, ``amount`` what the coupon says of itself."""
-    coupon_id = ids.next("coupon")
-    discount = number(given.get("discount", 0))
-    return {
-        "id": coupon_id,
-        "coupon_id": coupon_id,
-        "order_id": order_id,
-        "code": "TEN",
-        "amount": discount,
-        "type": 2,
-        **given,
-        "discount": discount,
-    }
-
-
-def fee_row(ids: Ids, given: JsonObject) -> JsonObject:
-    """A fee's row."""
-    cost = text(decimal(given.get("cost", 0)))
-    return {
-        "id": ids.next("fee"),
-        "type": "custom_fee",
-        "display_name_customer": "Fee",
-        "display_name_merchant": "Fee",
-        "source": "sandbox",
-        "base_cost": cost,
-        "cost_ex_tax": cost,
-        "cost_inc_tax": cost,
-        "cost_tax": "0.0000",
-        "tax_class_id": None,
-        **{name: value for name, value in given.items() if name != "cost"},
-    }
-
-
-def transaction_row(ids: Ids, order: Order, given: JsonObject) -> JsonObject:
-    """A transaction's row: a purchase by card where nothing else is given."""
-    gateway, method_id = _GATEWAYS.get(order.body["payment_method"], ("stripe", "stripe.card"))
-    number_of = ids.next("transaction")
-    return {
-        "id": number_of,
-        "order_id": str(order.id),
-        "event": "purchase",
-        "method": "credit_card",
-        "amount": number(order.body["total_inc_tax"]),
-        "currency": order.body["default_currency_code"],
-        "gateway": gateway,
-        "gateway_transaction_id": f"pi_{order.id}x{number_of}",
-        "status": "ok",
-        "test": False,
-        "fraud_review": False,
-        "reference_transaction_id": None,
-        "date_created": iso_text(order.created),
-        "avs_result": None,
-        "cvv_result": None,
-        "credit_card": None,
-        "gift_certificate": None,
-        "store_credit": None,
-        "offline": None,
-        "custom": None,
-        "payment_instrument_token": None,
-        "payment_method_id": method_id,
-        **given,
-    }
-
-
-def paid_by(ids: Ids, order: Order, payable: Decimal, *, test: bool) -> list[JsonObject]:
-    """The transactions of an order as its fields tell: store credit, gift certificate, and the rest by its gateway.
-
-    An order paid in cash or by bank transfer has none.
-    """
-    body, rows = order.body, []
-    credit, certificate = decimal(body["store_credit_amount"]), decimal(body["gift_certificate_amount"])
-    no_gateway: JsonObject = {"gateway": None, "gateway_transaction_id": None, "test": test}
-    if credit:
-        left = {"remaining_balance": 0}
-        given = {"method": "store_credit", "amount": number(credit), "store_credit": left}
-        method = {"payment_method_id": "bigcommerce.store_credit"}
-        rows.append(transaction_row(ids, order, {**no_gateway, **given, **method}))
-    if certificate:
-        spent = number(certificate)
-        balance = {
-            "code": "GIFT-1",
-            "original_balance": spent,
-            "starting_balance": spent,
-            "remaining_balance": 0,
-        }
-        given = {"method": "gift_certificate", "amount": spent, "gift_certificate": balance}
-        method = {"payment_method_id": "bigcommerce.gift_certificate"}
-        rows.append(transaction_row(ids, order, {**no_gateway, **given, **method}))
-    if body["payment_method"] in _GATEWAYS and payable > ZERO:
-        event = "authorization" if body["payment_status"] == "authorized" else "purchase"
-        given = {"event": event, "amount": number(payable), "test": test}
-        if body["payment_provider_id"]:
-            given["gateway_transaction_id"] = str(body["payment_provider_id"])
-        rows.append(transaction_row(ids, order, given))
-    return rows
 
 
 def copied(value: Any) -> Any:

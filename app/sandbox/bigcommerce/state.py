@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,40 +12,25 @@ from zoneinfo import ZoneInfo
 
 from app.sandbox.faults import Faults, read_fault
 
+from .about import about_store
 from .access import DEMO_CLIENT_SECRET, DEMO_STORE_HASH, DEMO_TOKENS, Keyring, Token
 from .answers import ApiError, JsonObject, encode, not_found
 from .build import build_order
+from .dates import rfc_text, utc_now, whole_second
 from .demo import demo_orders
-from .dates import iso_text, rfc_text, utc_now, whole_second
 from .faults import KINDS, LoggedRequest, RequestLog
 from .generate import MAIL_DOMAIN, descriptions
 from .hooks import HookDesk
 from .limits import RateLimit
-from .money import ZERO, decimal, number
-from .records import Ids, Order, copied, transaction_row
+from .money import decimal
+from .payments import give_back
+from .records import Ids, Order, copied
 from .shipments import ship
-from .statuses import PARTIALLY_REFUNDED, REFUNDED, Labels
+from .statuses import Labels
+from .switches import Switches
 from .totals import TotalRules
 from .views import Views
 from .writing import change, check_change, force
-
-
-@dataclass
-class Switches:
-    """What the platform does in one store or another, or what nothing says. All can be changed while it runs."""
-
-    empty_is_204: bool = True
-    """Empty collections and pages past the end have no body; off, they are ``200 []``."""
-    archived_in_lists: bool = True
-    """A list shows archived orders too, unless ``is_deleted`` is asked for."""
-    tender_in_total: bool = False
-    """``total_inc_tax`` is already lowered by store credit and gift certificates. For orders made from then on."""
-    fees_in_total: bool = False
-    """``total_inc_tax`` holds the fees. For orders made from then on."""
-    shipment_moves_status: bool = True
-    """A shipment moves the order to Shipped or Partially Shipped."""
-    allow_http_hooks: bool = False
-    """Webhooks may go to plain http and to any port."""
 
 
 class Store:
@@ -111,11 +95,12 @@ class Store:
         return self.log.all()
 
     def counters(self) -> JsonObject:
-        """How many requests came in, were refused by the quota, and how many there were in the fullest window."""
+        """How many requests came in, by route and by status, were refused by the quota, and came in the fullest window."""
         found = {
             "requests": len(self.requests),
             "refused": self.limit.refused,
             "by_route": self.log.by_route(),
+            "by_status": self.log.by_status(),
         }
         return {**found, "most_in_window": self.limit.most_in_window, "quota": self.limit.quota}
 
@@ -185,6 +170,7 @@ class Store:
                 description or {}, ids=self.ids, now=self.now(), currency=self.currency, rules=self.rules
             )
             self._orders[order.id] = order
+            self.ids.seen("order", order.id)
         if announce:
             self._announce(order.id, "created")
         return order.id
@@ -260,6 +246,13 @@ class Store:
             self.find(order_id)
             del self._orders[order_id]
 
+    def revoke(self, token: str) -> None:
+        """Delete the API account of a token, and its hooks with it."""
+        account = self.keyring.known(token).client_id
+        for hook in self.hooks.book.of(account):
+            self.hooks.book.delete(account, hook.id)
+        self.keyring.revoke(token)
+
     def ship(self, order_id: int, data: Any) -> JsonObject:
         """POST a shipment. **Not idempotent**: the same body makes a second one."""
         with self._lock:
@@ -303,25 +296,8 @@ class Store:
         with self._lock:
             order = self.find(order_id)
             before, now = order.status_id, self.now()
-            total = decimal(order.body["total_inc_tax"])
-            given = total if amount is None else decimal(amount)
-            row: JsonObject = {
-                "id": self.ids.next("refund"),
-                "order_id": order_id,
-                "user_id": 1,
-                "created": iso_text(now),
-                "reason": reason,
-                "total_amount": number(given),
-                "total_tax": 0,
-                "items": [{"item_type": "ORDER", "item_id": order_id, "requested_amount": number(given)}],
-                "payments": [{"id": 1, "provider_id": "stripe", "amount": number(given), "offline": False}],
-            }
-            order.refunds.append(row)
-            paid = {"event": "refund", "amount": number(given), "date_created": iso_text(now)}
-            order.transactions.append(transaction_row(self.ids, order, paid))
-            back = sum((decimal(one["total_amount"]) for one in order.refunds), ZERO)
-            order.body["status_id"] = REFUNDED if back >= total else PARTIALLY_REFUNDED
-            order.body["payment_status"] = "refunded" if back >= total else "partially refunded"
+            given = decimal(order.body["total_inc_tax"] if amount is None else amount)
+            row = give_back(order, given, ids=self.ids, now=now, reason=reason)
             order.modified = now
         about = {"type": "order", "id": order_id, "refund": {"refund_id": row["id"]}}
         self.hooks.announce("store/order/refund/created", about)
@@ -342,29 +318,4 @@ class Store:
 
     def about(self) -> JsonObject:
         """What ``/store`` answers."""
-        offset = self.now().astimezone(ZoneInfo(self.timezone)).utcoffset() or timedelta(0)
-        shift = self.now().astimezone(ZoneInfo(self.timezone)).dst() or timedelta(0)
-        zone = {
-            "name": self.timezone,
-            "raw_offset": round((offset - shift).total_seconds()),
-            "dst_offset": round((offset - shift + timedelta(hours=1)).total_seconds()),
-            "dst_correction": bool(shift),
-        }
-        return {
-            "id": self.store_hash,
-            "account_uuid": "00000000-0000-4000-8000-000000000001",
-            "domain": f"store-{self.store_hash}.mybigcommerce.com",
-            "secure_url": f"https://store-{self.store_hash}.mybigcommerce.com",
-            "control_panel_base_url": f"https://store-{self.store_hash}.mybigcommerce.com",
-            "status": "live",
-            "name": "Sandbox store",
-            "timezone": zone,
-            "language": "en",
-            "currency": self.currency,
-            "currency_symbol": "$",
-            "decimal_separator": ".",
-            "thousands_separator": ",",
-            "decimal_places": 2,
-            "weight_units": "LBS",
-            "plan_name": "Standard",
-        }
+        return about_store(self.store_hash, ZoneInfo(self.timezone), self.currency, self.now())

@@ -45,7 +45,7 @@ class Labels:
 
     def of(self, status_id: int) -> str:
         """The merchant's name of a status."""
-        return self._labels[status_id]
+        return self._labels.get(status_id, "Unknown")
 
     def rows(self) -> list[JsonObject]:
         """What ``/order_statuses`` answers, by id; the position is called ``order`` there."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from flask import Response
@@ -14,6 +14,7 @@ from .listing import check_names, cut, read_shown, select
 from .state import Store
 from .views import tax_row
 
+Make = Callable[[], Any]
 _PAGED = ("page", "limit")
 _SHOWN = ("include", "consignment_structure")
 
@@ -52,20 +53,21 @@ class V2:
             ("GET", "/time", self.time, ()),
         ]
 
-    def _answer(self, make: Any, status: int = 200) -> Response:
-        return Response(self.store.read(make), status, content_type=JSON)
+    def _answer(self, make: Make) -> Response:
+        return Response(self.store.read(make), content_type=JSON)
 
-    def _rows(self, rows: Sequence[Any]) -> Response:
+    def _rows(self, make: Make) -> Response:
         """A collection; empty it is a 204 without a body, or ``[]`` where the store is switched so."""
-        if not rows and self.store.switches.empty_is_204:
+        body = self.store.read(make)
+        if body == b"[]" and self.store.switches.empty_is_204:
             return nothing()
-        return Response(encode(list(rows)), content_type=JSON)
+        return Response(body, content_type=JSON)
 
-    def _page(self, make: Any, also: tuple[str, ...] = ()) -> Response:
+    def _page(self, make: Callable[[], Sequence[JsonObject]], also: tuple[str, ...] = ()) -> Response:
         """A page of an order's rows."""
         values = parameters()
         check_names(values, (*_PAGED, *also))
-        return self._rows(cut(make(), values))
+        return self._rows(lambda: cut(make(), values))
 
     @staticmethod
     def _one(rows: Sequence[JsonObject], row_id: int) -> JsonObject:
@@ -78,14 +80,22 @@ class V2:
 
     def list_orders(self, **_: str) -> Response:
         """GET /orders."""
-        values = parameters()
+        values, store = parameters(), self.store
         shown = read_shown(values)
-        chosen = select(self.store.all_orders(), values, archived_too=self.store.switches.archived_in_lists)
-        page = cut(chosen, values)
-        if not page:
-            return self._rows(page)
-        view = self.store.views.order
-        return self._answer(lambda: [view(order, shown.include, as_object=shown.as_object) for order in page])
+
+        def page() -> list[JsonObject]:
+            chosen = select(
+                store.all_orders(),
+                values,
+                archived_too=store.switches.archived_in_lists,
+                date_ends=store.switches.date_ends_included,
+            )
+            return [
+                store.views.order(order, shown.include, as_object=shown.as_object)
+                for order in cut(chosen, values)
+            ]
+
+        return self._rows(page)
 
     def count(self, **_: str) -> Response:
         """GET /orders/count."""
@@ -94,7 +104,7 @@ class V2:
 
     def statuses(self, **_: str) -> Response:
         """GET /order_statuses."""
-        return self._rows(self.store.labels.rows())
+        return self._rows(self.store.labels.rows)
 
     def get_order(self, order_id: int, **_: str) -> Response:
         """GET /orders/<id>; an archived one is answered too."""

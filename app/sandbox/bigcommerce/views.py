@@ -8,7 +8,8 @@ from typing import Any
 from .answers import JsonObject
 from .dates import rfc_text
 from .money import bare_text, number
-from .records import ADDRESS, Order
+from .records import Order
+from .rows import ADDRESS
 from .statuses import NAMES, Labels
 
 LINES_SIDE_LOADED = 50
@@ -56,7 +57,7 @@ class Views:
             "date_created": rfc_text(order.created),
             "date_modified": rfc_text(order.modified),
             "date_shipped": rfc_text(order.shipped),
-            "status": NAMES[order.status_id],
+            "status": NAMES.get(order.status_id, "Unknown"),
             "custom_status": self._labels.of(order.status_id),
         }
         for name in _LINKS:
@@ -83,7 +84,7 @@ class Views:
         return {**address, "shipping_quotes": self.link(quotes)}
 
     def consignments(self, order: Order, *, with_lines: bool) -> JsonObject:
-        """The lines by where they go. **No more than 50 of each consignment are side-loaded.**"""
+        """The lines by where they go: **no more than 50 of each consignment are side-loaded**."""
         shipping = []
         for address in order.addresses:
             quotes = f"/orders/{order.id}/consignments/shipping/{address['id']}/shipping_quotes"

@@ -13,6 +13,7 @@ from app.sandbox.server import CONTROL_PREFIX
 
 from .access import Token, check_scope
 from .answers import ApiError, encode, not_found
+from .common import JSON
 from .control import Control
 from .faults import CANNED, Canned, Middleware
 from .limits import Allowance
@@ -65,7 +66,8 @@ class _Site:
             return Response(
                 json.dumps({"error": error.description}), error.code, content_type="application/json"
             )
-        return self.refuse(ApiError(error.code or 500, str(error.description)))
+        failure = not_found() if error.code == 404 else ApiError(error.code or 500, error.name)
+        return self.refuse(failure)
 
     def finish(self, answer: Response) -> Response:
         """The headers of the quota, and answers that belie what was done."""
@@ -73,12 +75,22 @@ class _Site:
             return answer
         if request.environ.get("sandbox.answer", "").endswith("_after"):
             answer = self.refuse(ApiError(int(request.environ["sandbox.answer"][:3]), "This went wrong."))
+        if self.store.switches.xml_unless_json_is_asked_for and self.version() == 2:
+            answer = _as_xml(answer)
         if answer.status_code == 204:
             answer.headers.pop("Content-Type", None)
         allowance: Allowance = g.get("allowance") or self.store.limit.peek()
         for name, value in allowance.headers() if g.get("limit_headers", True) else []:
             answer.headers[name] = value
         return answer
+
+
+def _as_xml(answer: Response) -> Response:
+    """The answer as V2 gives it to those who do not ask for JSON; what is in it does not matter to us."""
+    if JSON in request.headers.get("Accept", "") or answer.mimetype != JSON:
+        return answer
+    body = b'<?xml version="1.0" encoding="UTF-8"?>\n<result/>'
+    return Response(body, answer.status_code, content_type="application/xml")
 
 
 def _guarded(view: View, scopes: tuple[str, ...]) -> View:

@@ -8,7 +8,8 @@ from typing import Any
 from .answers import ApiError, JsonObject, invalid, read_only, unsupported
 from .dates import moment_of
 from .money import ZERO, decimal, text
-from .records import Ids, Order, copied, fee_row
+from .records import Ids, Order, copied
+from .rows import fee_row
 from .statuses import NAMES, SHIPPED
 from .totals import TotalRules, set_line_amounts, set_totals
 
@@ -37,7 +38,7 @@ def check_change(order: Order, data: Any) -> JsonObject:
     """
     if not isinstance(data, dict):
         raise ApiError(400, "The body is not a JSON object.")
-    for name, value in data.items():
+    for name, value in sorted(data.items(), key=lambda item: item[0] != "id"):
         if name == "custom_status":
             raise unsupported(name)
         if name in _WRITABLE:
@@ -59,16 +60,35 @@ def _check_value(order: Order, name: str, value: Any) -> None:
     elif name == "billing_address":
         sound = isinstance(value, dict)
     elif name == "discount_amount":
-        sound = isinstance(value, (int, float, str)) and decimal(value) >= ZERO
+        sound = _is_amount(value)
     else:
         sound = isinstance(value, list) and all(isinstance(row, dict) for row in value)
+        sound = sound and all(_is_line(order, row) if name == "products" else _is_fee(row) for row in value)
     if not sound:
         raise invalid(name)
-    if name == "products":
-        known = {line["id"] for line in order.lines}
-        for row in value:
-            if row.get("id") not in known or not _OF_A_LINE.issuperset(row):
-                raise invalid(name)
+
+
+def _is_amount(value: Any) -> bool:
+    try:
+        return not isinstance(value, bool) and decimal(value) >= ZERO
+    except ArithmeticError:
+        return False
+
+
+def _is_fee(row: JsonObject) -> bool:
+    return _is_amount(row.get("cost", 0))
+
+
+def _is_line(order: Order, row: JsonObject) -> bool:
+    """Whether this changes a line that is there; adding and removing lines is not known here."""
+    quantity = row.get("quantity", 1)
+    return (
+        _OF_A_LINE.issuperset(row)
+        and any(line["id"] == row.get("id") for line in order.lines)
+        and isinstance(quantity, int)
+        and quantity > 0
+        and all(_is_amount(row.get(name, 0)) for name in ("price_ex_tax", "price_inc_tax"))
+    )
 
 
 def change(order: Order, data: JsonObject, *, ids: Ids, now: datetime, rules: TotalRules) -> None:
