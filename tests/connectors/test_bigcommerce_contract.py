@@ -116,6 +116,10 @@ VARIANTS = {
         settings={"statuses": "11,7", "ack_status": "8", "note_text": "Taken over"},
         orders={"status_id": 7},
     ),
+    "a small quota, fees and tender inside": Variant(
+        store={"quota": 40, "window_seconds": 0.2, "fees_in_total": True, "tender_in_total": True},
+        orders={"fees": [{"cost": "1.50"}], "gift_certificate_amount": "1.00"},
+    ),
     "labels, one at a time": Variant(
         settings={"statuses": "awaiting fulfillment", "ack_status": "Awaiting Shipment", "parallel": "1"},
     ),

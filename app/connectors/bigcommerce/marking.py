@@ -145,5 +145,8 @@ def _not_seen(order_id: str, error: OrderSyncError) -> Unknown:
 
 def _raise_if_nothing_came_of_it(outcomes: Mapping[str, Seen | OrderSyncError]) -> None:
     waiting = [each for each in outcomes.values() if isinstance(each, (Unknown, Retry))]
-    if waiting and len(waiting) == len(outcomes):
-        raise next((each for each in waiting if isinstance(each, Unknown)), waiting[0])
+    if not waiting or len(waiting) < len(outcomes):
+        return
+    unknown = [each for each in waiting if isinstance(each, Unknown)]
+    told = [each for each in waiting if isinstance(each, Retry) and each.after is not None]
+    raise (unknown or told or waiting)[0]
