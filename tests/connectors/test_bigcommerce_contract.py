@@ -123,6 +123,9 @@ VARIANTS = {
     "labels, one at a time": Variant(
         settings={"statuses": "awaiting fulfillment", "ack_status": "Awaiting Shipment", "parallel": "1"},
     ),
+    "acknowledged orders are watched": Variant(
+        settings={"watch_acknowledged": "true"},
+    ),
 }
 
 

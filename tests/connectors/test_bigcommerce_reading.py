@@ -92,6 +92,18 @@ def test_rows_of_other_statuses_and_archived_ones_are_dropped_and_paging_goes_on
         assert ids(bodies(channel, since=None, page_size=page_size)) == wanted[1:]
 
 
+@pytest.mark.parametrize("watched", ["false", "true"])
+def test_an_edit_after_the_mark_is_read_where_marked_orders_are_watched(shop: Shop, watched: str) -> None:
+    ours, others = added(shop, 2)
+    shop.store.update(int(others), {"status_id": 9})
+    channel = shop.open(watch_acknowledged=watched)
+    channel.acknowledge([ours])
+    shop.advance(60)
+    shop.store.update(int(ours), {"customer_message": "Another colour, please"})
+    rows = channel.changed(Position(since=shop.now), page_size=10).rows
+    assert [row.platform_order_id for row in rows] == ([ours] if watched == "true" else [])
+
+
 def test_a_date_that_cannot_be_read_does_not_hide_the_order() -> None:
     answer = Answer(
         status=200,

@@ -29,7 +29,13 @@ def test_nothing_typed_gives_the_defaults() -> None:
         {"statuses": "11, 7 ,11", "ack_status": "8"},
         {"statuses": "Ready to pack", "ack_status": "Packed", "note_text": "Taken over by ERP"},
         {"pay_later_methods": "Invoice,Cash on Delivery", "transactions": "always", "tender": "inside"},
-        {"fees_in_total": "no", "take_test_payments": "true", "parallel": "2", "quota_reserve": "0"},
+        {
+            "watch_acknowledged": "true",
+            "fees_in_total": "no",
+            "take_test_payments": "true",
+            "parallel": "2",
+            "quota_reserve": "0",
+        },
     ],
 )
 def test_what_is_stored_can_be_typed_again(typed: dict[str, str]) -> None:

@@ -52,7 +52,13 @@ class BigCommerce:
     def changed(self, position: Position, *, page_size: int) -> Page:
         """Orders with one of the site's statuses, modified at or after `position.since`; see the port."""
         self._calls.begin()
-        return changed(self._calls, self._sighter(), position, page_size=page_size)
+        return changed(
+            self._calls,
+            self._sighter(),
+            position,
+            page_size=page_size,
+            watch_acknowledged=self._settings.watch_acknowledged,
+        )
 
     def read(self, platform_order_ids: Sequence[str]) -> Mapping[str, Seen | Gone]:
         """How these orders stand now, whatever their status."""

@@ -26,10 +26,13 @@ _LARGEST_ID = 2**31 - 1
 _IGNORED = "The store's answer holds orders that were not asked for: it did not understand a filter or the sorting of the list"
 
 
-def changed(calls: Calls, sighter: Sighter, position: Position, *, page_size: int) -> Page:
+def changed(
+    calls: Calls, sighter: Sighter, position: Position, *, page_size: int, watch_acknowledged: bool
+) -> Page:
     """Orders of the statuses that are read, modified at or after `position.since`; see the port.
 
-    Several statuses are read from one list of all orders, since a list takes one status only and two lists have no common order.
+    With `watch_acknowledged` also those that carry our mark in its status, so that a later edit is seen. Several statuses are
+    read from one list of all orders, since a list takes one status only and two lists have no common order.
     """
     parameters = {
         "sort": "date_modified:asc",
@@ -37,7 +40,7 @@ def changed(calls: Calls, sighter: Sighter, position: Position, *, page_size: in
         "page": str(position.page),
         **INCLUDES,
     }
-    if len(sighter.read) == 1:
+    if len(sighter.read) == 1 and not watch_acknowledged:
         parameters["status_id"] = str(next(iter(sighter.read)))
     since = None if position.since is None else position.since.astimezone(UTC).replace(microsecond=0)
     if since is not None:
@@ -48,7 +51,7 @@ def changed(calls: Calls, sighter: Sighter, position: Position, *, page_size: in
     rows = [
         row
         for order_id, body, given in found
-        if given.get("status_id") in sighter.read
+        if (watch_acknowledged or given.get("status_id") in sighter.read)
         and (row := sighter.seen(platform_order_id=order_id, body=body, given=given)).eligible
         and (since is None or row.modified_at is None or row.modified_at >= since)
     ]

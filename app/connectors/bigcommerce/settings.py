@@ -21,6 +21,7 @@ class Settings:
     statuses: tuple[str, ...] = ("11",)
     ack_status: str = "9"
     note_text: str = "Exported to middleware"
+    watch_acknowledged: bool = False
     transactions: str = "when_needed"
     tender: str = "auto"
     fees_in_total: str = "auto"
@@ -105,6 +106,7 @@ class _SettingsSchema(marshmallow.Schema):
     statuses = _Words(_statuses)
     ack_status = _Words(_ack_status)
     note_text = _Words(_note_text)
+    watch_acknowledged = marshmallow.fields.Boolean()
     transactions = _choice("when_needed", "always", "never")
     tender = _choice("auto", "outside", "inside")
     fees_in_total = _choice("auto", "yes", "no")
