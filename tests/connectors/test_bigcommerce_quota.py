@@ -76,6 +76,21 @@ def test_requests_in_flight_count_as_made(clock: Clock) -> None:
     assert error.value.after == pytest.approx(30.05)
 
 
+def test_answers_that_come_in_another_order_do_not_give_requests_back(clock: Clock) -> None:
+    quota = quota_of(clock, reserve=5)
+    for _ in range(2):
+        quota.acquire(until=clock.now)
+    quota.release(headers(left=5, reset=9.9))
+    quota.release(headers(left=6, reset=10.0))
+    with pytest.raises(Retry):
+        quota.acquire(until=clock.now + 1)
+    clock.now += 11
+    quota.acquire(until=clock.now)
+    quota.release(headers(left=149, reset=29.0))
+    quota.acquire(until=clock.now)
+    assert clock.slept == []
+
+
 def test_a_wait_that_outlasts_the_call_is_a_retry_that_says_how_long(clock: Clock) -> None:
     quota = quota_of(clock)
     quota.acquire(until=clock.now)

@@ -325,6 +325,16 @@ def test_the_census_takes_a_call_for_each_page_and_status_and_shows_every_order_
     assert shop.calls() == {"GET /v2/orders": 3}
 
 
+def test_an_order_that_is_acknowledged_while_it_is_counted_is_counted_once(shop: Shop) -> None:
+    several = added(shop, 3)
+    channel = shop.open()
+    pages = channel.census(since=None, until=shop.now)
+    rows = list(next(pages))
+    shop.open().acknowledge(several)
+    rows += [row for page in pages for row in page]
+    assert [row.platform_order_id for row in rows] == several
+
+
 def test_the_census_tells_a_total_with_store_credit_taken_off_wherever_the_platform_stands(
     shop: Shop,
 ) -> None:

@@ -126,7 +126,7 @@ def _discounts(order: dict[str, Any], basis: str) -> tuple[list[Decimal], Decima
     given = [line[f"total_{basis}_tax"] for line in order["lines"]]
     own = [applied(line) for line in order["lines"]]
     rest = wanted - sum(own, ZERO)
-    if abs(rest) <= Decimal("0.01") * max(1, len(own)):
+    if not rest:
         return own, ZERO
     if rest < ZERO:
         return _shared(wanted, own), ZERO
