@@ -121,6 +121,15 @@ def test_a_discount_that_only_the_order_tells_is_spread_over_its_lines() -> None
     assert amounts(order, LineType.PRODUCT) == ["9.00", "27.00"]
 
 
+def test_lines_that_tell_more_discount_than_the_order_share_the_orders_like_their_own() -> None:
+    rows = [
+        line(1, applied_discounts=[discount("2.2000"), discount("2.2000", code="TWICE")]),
+        line(2, applied_discounts=[]),
+    ]
+    order = normal(body(rows, discount_amount="2.2000", total_tax="2.3000"))
+    assert amounts(order, LineType.PRODUCT) == ["8.00", "10.00"]
+
+
 def test_a_coupon_on_shipping_lowers_the_shipping_and_no_line() -> None:
     parts = {"coupons": [{"id": 1, "code": "SHIPFREE", "type": 4, "amount": 0, "discount": 5.5}]}
     order = normal(body(coupon_discount="5.5000", total_tax="1.0000", _parts=parts))
@@ -386,6 +395,23 @@ def test_a_payment_is_told_by_the_order_where_no_transactions_were_read(method: 
     payment = normal(body(payment_method=method, payment_provider_id=4711)).payment
     assert (payment.transaction_id, getattr(payment, flag)) == ("4711", True)
     assert sum((payment.stripe, payment.klarna, payment.paypal)) == 1
+
+
+def test_a_payment_that_was_given_back_or_failed_is_not_how_the_order_was_paid() -> None:
+    common = {"gateway": "stripe", "amount": 16.5, "date_created": "2026-03-17T12:00:00+00:00"}
+    rows = [
+        {**common, "event": "capture", "status": "ok", "gateway_transaction_id": "pi_good"},
+        {**common, "event": "refund", "status": "ok", "gateway_transaction_id": "re_back"},
+        {**common, "event": "purchase", "status": "error", "gateway_transaction_id": "pi_failed"},
+        {
+            **common,
+            "event": "purchase",
+            "status": "ok",
+            "method": "store_credit",
+            "gateway_transaction_id": "sc",
+        },
+    ]
+    assert normal(body(_parts={"transactions": rows})).payment.transaction_id == "pi_good"
 
 
 def test_an_order_paid_with_play_money_is_rejected_unless_it_is_asked_for() -> None:

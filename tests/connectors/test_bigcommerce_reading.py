@@ -195,6 +195,16 @@ def test_lines_beyond_the_fiftieth_are_followed_page_by_page(shop: Shop) -> None
     assert shop.calls() == {}
 
 
+def test_fewer_pieces_than_the_order_has_are_made_up_for_also_without_a_warning(shop: Shop) -> None:
+    order_id = str(shop.store.add_order({"products": [{"sku": "TS-1"}, {"sku": "HOSE-3", "quantity": 2}]}))
+    channel = shop.open()
+    given = json.loads(one(channel, order_id).body)
+    given["consignments"]["shipping"][0]["line_items"].pop()
+    (whole,) = channel.complete([json.dumps(given)])
+    assert isinstance(whole, str)
+    assert [each["sku"] for each in json.loads(whole)["_parts"]["products"]] == ["TS-1", "HOSE-3"]
+
+
 def test_an_order_that_is_not_whole_is_rejected_rather_than_shortened(shop: Shop) -> None:
     rows = [{"sku": f"SKU-{number}", "quantity": 1, "price": "1.00"} for number in range(60)]
     order_id = str(shop.store.add_order({"products": rows}))

@@ -126,7 +126,7 @@ class Calls:
     ) -> Answer:
         """Whatever was answered but 429, which is waited for: what was refused so was certainly not done. Raises `NoAnswer`.
 
-        `leaving_time` is that of `each`.
+        `leaving_time` keeps a part of the port call's time for what comes afterwards.
         """
         ends = self._ends(leaving_time=leaving_time)
         wait = 0.0
@@ -139,21 +139,17 @@ class Calls:
             wait = self.quota.refused(answer.headers)
         raise Retry("The store keeps refusing requests, its quota is used up.", after=wait)
 
-    def each(
-        self, given: Sequence[Given], work: Callable[[Given], Made], *, leaving_time: bool = False
-    ) -> list[Made | OrderSyncError]:
+    def each(self, given: Sequence[Given], work: Callable[[Given], Made]) -> list[Made | OrderSyncError]:
         """What `work` makes of each, several at a time; a failure stands in the place of its own result.
 
-        What was not begun while there was time is a `Retry`; `leaving_time` keeps a part of it for what comes afterwards. A
-        failure of the whole store is not tried again on the others.
+        What was not begun while there was time is a `Retry`. A failure of the whole store is not tried again on the others.
         """
-        ends = self._ends(leaving_time=leaving_time) - _LEAST_TIME
         stopped: list[OrderSyncError] = []
 
         def one(item: Given) -> Made | OrderSyncError:
             if stopped:
                 return stopped[0] if isinstance(stopped[0], Misconfigured) else Retry(stopped[0].reason)
-            if self._clock() > ends:
+            if self.time_is_up:
                 return Retry("There was no time left for this order in the store's turn.")
             try:
                 return work(item)

@@ -77,7 +77,7 @@ class Marking:
         self._outcomes |= {each: self._after(each, stand[each]) for each in self._updated}
         self._updated = []
         updates = [update for each in order_ids if (update := self._update(each, stand[each]))]
-        results = self._calls.each(updates, self._send, leaving_time=True)
+        results = self._calls.each(updates, self._send)
         for update, result in zip(updates, results, strict=True):
             if isinstance(result, Misconfigured):
                 raise result
