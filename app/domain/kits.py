@@ -89,19 +89,31 @@ def _path(sku: str, wanted: str, kits: Kits, above: tuple[str, ...]) -> tuple[st
     return ()
 
 
+def expandable(order: Order) -> tuple[Line, ...]:
+    """The product lines with a SKU that are kits where a kit of that SKU is defined.
+
+    What the platform has picked apart itself is none: a product line that points at another, and the line it points at, since
+    their pieces are lines of their own already.
+    """
+    products = order.of_type(LineType.PRODUCT)
+    picked = {line.parent for line in products} | {line.position for line in products if line.parent}
+    return tuple(line for line in products if line.sku and line.position not in picked)
+
+
 def expand(order: Order, *, kits: Kits) -> Order:
     """The order with each kit line followed by its components: type 2, amount zero, pointing at the parent.
 
-    Components that are there already (a platform's own, or a second expansion) are replaced, so expanding twice gives
-    the same order. Raises `KitError`.
+    Components that are there already (a second expansion) are replaced, so expanding twice gives the same order; lines that are
+    not `expandable` are left as they are. Raises `KitError`.
     """
     lines: list[Line] = []
     fresh = max((line.position for line in order.lines), default=0)
+    kit_positions = {line.position for line in expandable(order)}
     for line in order.lines:
         if line.type is LineType.COMPONENT:
             continue
         lines.append(line)
-        if line.type is not LineType.PRODUCT or not line.sku:
+        if line.position not in kit_positions or not line.sku:
             continue
         for component in leaves(line.sku, kits=kits, quantity=line.quantity):
             fresh += 1

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from app.domain.kits import KitError, Kits, leaves, path_to
+from app.domain.kits import KitError, Kits, expandable, leaves, path_to
 from app.domain.order import Line, LineType, Order, Verdict, sku_key
 from app.errors import Hold, Misconfigured, Reject
 from app.ports.erp import ErpItem
@@ -64,7 +64,7 @@ def items_of(
 def wanted_skus(order: Order, *, kits: Kits) -> tuple[str, ...]:
     """Every SKU an order needs a verdict on: its own and, for kits, their components' (a broken kit has none here)."""
     found = [sku_key(sku) for sku in order.skus]
-    for sku in tuple(found):
+    for sku in dict.fromkeys(line.sku for line in expandable(order) if line.sku):
         try:
             found += [component.sku for component in leaves(sku, kits=kits)]
         except KitError:

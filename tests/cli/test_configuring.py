@@ -106,7 +106,7 @@ def test_a_credential_may_come_from_a_file(ordersync: CommandLine, systems: Syst
         (
             "woocommerce",
             "magento",
-            "There is no platform 'magento'; there are: business_central, woocommerce.",
+            "There is no platform 'magento'; there are: bigcommerce, business_central, woocommerce.",
         ),
         ("BGM", "bgm!", "The prefix 'bgm!' must be 1 to 16 capital letters and digits, such as BGM."),
     ],

@@ -280,3 +280,26 @@ def test_the_components_a_platform_lists_itself_are_replaced_by_ours() -> None:
         (3, 2, "SCREW", "8", 1),
         (4, 3, None, "1", None),
     ]
+
+
+@REPEATABLE
+@given(kits=definitions(), data=st.data())
+def test_what_the_platform_has_picked_apart_is_never_expanded_again(kits: Kits, data: st.DataObject) -> None:
+    skus = st.sampled_from([*kits, "P1", "P2"])
+    picked_apart = line(LineType.PRODUCT, "10.00", sku=data.draw(skus))
+    piece = line(LineType.PRODUCT, sku=data.draw(skus), parent=1)
+    other = line(LineType.PRODUCT, "5.00", sku=data.draw(skus))
+    given_order = order(picked_apart, piece, other, total="15.00")
+    expanded = expand(given_order, kits=kits)
+    assert [(each.sku, each.parent) for each in expanded.lines[:2]] == [
+        (picked_apart.sku, None),
+        (piece.sku, 1),
+    ]
+    assert {each.parent for each in expanded.of_type(LineType.COMPONENT)} <= {3}
+    assert summed(
+        tuple(
+            Component(sku=each.sku or "", quantity=each.quantity)
+            for each in expanded.of_type(LineType.COMPONENT)
+        )
+    ) == summed(leaves(other.sku or "", kits=kits))
+    assert expand(expanded, kits=kits) == expanded

@@ -140,7 +140,7 @@ def test_a_second_erp_for_the_same_company_is_refused_and_for_another_one_is_sto
 
 def test_an_unknown_platform_is_refused_with_those_there_are(program: Program) -> None:
     assert refuse(program, with_site, platform="magento") == (
-        "There is no platform 'magento'; there are: business_central, woocommerce."
+        "There is no platform 'magento'; there are: bigcommerce, business_central, woocommerce."
     )
 
 

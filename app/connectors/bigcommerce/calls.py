@@ -1,0 +1,218 @@
+"""The calls to one store: within its quota and the time of one port call, and each bad answer raised as what it comes to."""
+
+import contextvars
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+from app.connectors.bigcommerce.answers import read_failure, write_failure, wrong_address
+from app.connectors.bigcommerce.quota import Quota
+from app.errors import Misconfigured, OrderSyncError, Retry, Unknown
+from app.ports.connector import Account
+from app.transport import Answer, HttpClient, NoAnswer
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+ORDERS = "/v2/orders"
+_SUFFIX = re.compile(r"/(v[23])?/*\Z")
+_STORE = re.compile(r"/stores/[A-Za-z0-9_-]+\Z")
+_ATTEMPTS = 4
+"""How often a request that was answered with 429 goes out again within one port call."""
+_GOOD = (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT)
+_LEAST_TIME = 0.05
+_SHARE_LEFT = 0.2
+
+
+def store_url(url: str) -> str:
+    """The store's own address, without a version. Raises `Misconfigured` where it names no store."""
+    found = _SUFFIX.sub("", url.strip().rstrip("/"))
+    if not _STORE.search(found):
+        raise Misconfigured(
+            f"The address {url} names no store; it must be like https://api.bigcommerce.com/stores/abc123.",
+            mend=("url",),
+        )
+    return found
+
+
+class Calls:
+    """Raises `Retry`, `Misconfigured` or `Unknown` (writes only). May be shared between threads, each call has a client of its own.
+
+    A port call begins with `begin`, and all of its requests together take no longer than the account's HTTP timeout.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        *,
+        reserve: int,
+        parallel: int,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        token = account.credentials.get("token", "").strip()
+        if not token:
+            raise Misconfigured(
+                "The store needs the credential token (Settings > Store-level API accounts).",
+                mend=("credential token",),
+            )
+        self._account = account
+        self._base_url = store_url(account.url)
+        self._headers = {"X-Auth-Token": token}
+        self._parallel = parallel
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._idle = [self._client()]
+        self._until = clock() + account.http_timeout
+        self.quota = Quota(reserve=reserve, clock=clock, sleep=sleep)
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether nobody in between can read along."""
+        return self._base_url.lower().startswith("https://")
+
+    def begin(self) -> None:
+        """A port call begins: its time runs from now."""
+        self._until = self._clock() + self._account.http_timeout
+
+    @property
+    def time_is_up(self) -> bool:
+        """Whether nothing more may be begun in this port call."""
+        return self._until - self._clock() < _LEAST_TIME
+
+    def orders(self, parameters: Mapping[str, str]) -> Answer:
+        """A list of orders that was answered with 200 or 204."""
+        answer = self.answer(ORDERS, parameters)
+        missing = wrong_address(answer)
+        if missing is not None:
+            raise missing
+        return good(answer)
+
+    def get(self, path: str, parameters: Mapping[str, str] | None = None, *, about: str = "orders") -> Answer:
+        """A read that was answered with 200 or 204. `about` is what is read, for the sentence where it may not be."""
+        return good(self.answer(path, parameters), about=about)
+
+    def answer(self, path: str, parameters: Mapping[str, str] | None = None) -> Answer:
+        """Whatever a read was answered with, but 429."""
+        try:
+            return self.request("GET", path, params=parameters)
+        except NoAnswer as error:
+            raise Retry(f"The store gave no whole answer ({error}).") from None
+
+    def update(self, order_id: str, changes: Mapping[str, Any]) -> Answer:
+        """An update of one order that was answered with 200."""
+        try:
+            answer = self.request("PUT", f"{ORDERS}/{order_id}", json=dict(changes), leaving_time=True)
+        except NoAnswer as error:
+            raise Unknown(
+                f"The store gave no whole answer to the update of order {order_id} ({error})."
+            ) from None
+        if answer.status != HTTPStatus.OK:
+            raise write_failure(answer, order_id=order_id)
+        return answer
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        json: Any = None,
+        leaving_time: bool = False,
+    ) -> Answer:
+        """Whatever was answered but 429, which is waited for: what was refused so was certainly not done. Raises `NoAnswer`.
+
+        `leaving_time` keeps a part of the port call's time for what comes afterwards.
+        """
+        ends = self._ends(leaving_time=leaving_time)
+        wait = 0.0
+        for _ in range(_ATTEMPTS):
+            self.quota.acquire(until=ends)
+            answer = self._once(method, path, params, json, ends)
+            if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
+                self.quota.answered()
+                return answer
+            wait = self.quota.refused(answer.headers)
+        raise Retry("The store keeps refusing requests, its quota is used up.", after=wait)
+
+    def each(self, given: Sequence[Given], work: Callable[[Given], Made]) -> list[Made | OrderSyncError]:
+        """What `work` makes of each, several at a time; a failure stands in the place of its own result.
+
+        What was not begun while there was time is a `Retry`. A failure of the whole store is not tried again on the others.
+        """
+        stopped: list[OrderSyncError] = []
+
+        def one(item: Given) -> Made | OrderSyncError:
+            if stopped:
+                return stopped[0] if isinstance(stopped[0], Misconfigured) else Retry(stopped[0].reason)
+            if self.time_is_up:
+                return Retry("There was no time left for this order in the store's turn.")
+            try:
+                return work(item)
+            except OrderSyncError as error:
+                if isinstance(error, Misconfigured) or (isinstance(error, Retry) and error.after is not None):
+                    stopped.append(error)
+                return error
+
+        if len(given) <= 1 or self._parallel == 1:
+            return [one(item) for item in given]
+        with ThreadPoolExecutor(max_workers=min(self._parallel, len(given))) as pool:
+            # Each thread logs as the task that it works for.
+            futures = [pool.submit(contextvars.copy_context().run, one, item) for item in given]
+            return [future.result() for future in futures]
+
+    def _ends(self, *, leaving_time: bool) -> float:
+        return self._until - (self._account.http_timeout * _SHARE_LEFT if leaving_time else 0)
+
+    def _once(
+        self, method: str, path: str, params: Mapping[str, str] | None, json: Any, ends: float
+    ) -> Answer:
+        headers: Mapping[str, str] | None = None
+        client = self._borrowed()
+        try:
+            left = ends - self._clock()
+            if left < _LEAST_TIME:
+                raise Retry("The store is too slow: the time for this step is over.")
+            answer = client.request(method, path, params=params, json=json, timeout=left)
+            headers = answer.headers
+            return answer
+        finally:
+            self.quota.release(headers)
+            with self._lock:
+                self._idle.append(client)
+
+    def _borrowed(self) -> HttpClient:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        return self._client()
+
+    def _client(self) -> HttpClient:
+        return HttpClient(
+            account=self._account.name,
+            base_url=self._base_url,
+            timeout=self._account.http_timeout,
+            allow_private=self._account.allow_private,
+            headers=self._headers,
+        )
+
+
+def good(answer: Answer, *, about: str = "orders") -> Answer:
+    """The answer to a read, if it is a good one; else raises what it comes to."""
+    if answer.status not in _GOOD:
+        raise read_failure(answer, about=about)
+    return answer
+
+
+def raised(results: Iterable[Made | OrderSyncError]) -> list[Made]:
+    """The results, if none of them is a failure; else raises the first."""
+    found = []
+    for each in results:
+        if isinstance(each, OrderSyncError):
+            raise each
+        found.append(each)
+    return found

@@ -1,0 +1,152 @@
+"""Telling the store that orders were taken over: another status, and a line in the staff notes that is never written twice.
+
+Each order is looked at right before and right after it is updated. A range of orders is one call, and the look after one chunk is
+the look before the next, so that a hundred neighbours cost a hundred updates and five reads.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from app.connectors.bigcommerce import notes
+from app.connectors.bigcommerce.bodies import identifier, single
+from app.connectors.bigcommerce.calls import Calls
+from app.connectors.bigcommerce.reading import is_id, read
+from app.connectors.bigcommerce.settings import Settings
+from app.connectors.bigcommerce.sighting import Sighter
+from app.connectors.bigcommerce.statuses import status_text
+from app.errors import Misconfigured, OrderSyncError, Reject, Retry, Unknown
+from app.ports.sales_channel import Gone, Seen
+from app.transport import parse_json
+
+CHUNK = 25
+
+
+def system_time() -> datetime:
+    """Now, aware UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class _Update:
+    """What has to be changed of one order, and nothing else: whatever is sent with it would be written as well."""
+
+    order_id: str
+    changes: Mapping[str, Any]
+
+
+class Marking:
+    """One call of `acknowledge`: the outcomes so far, and the orders whose update was answered but not yet looked at."""
+
+    def __init__(
+        self, calls: Calls, sighter: Sighter, *, settings: Settings, now: Callable[[], datetime]
+    ) -> None:
+        self._calls = calls
+        self._sighter = sighter
+        self._note_text = settings.note_text
+        self._now = now
+        self._outcomes: dict[str, Seen | OrderSyncError] = {}
+        self._updated: list[str] = []
+
+    def acknowledge(self, wanted: Sequence[str]) -> Mapping[str, Seen | OrderSyncError]:
+        """The outcome for each. Raises where nothing came of any of them: `Misconfigured`, `Unknown` or `Retry`."""
+        known = [each for each in wanted if is_id(each)]
+        self._outcomes |= {each: _gone(each) for each in wanted if not is_id(each)}
+        for start in range(0, len(known), CHUNK):
+            if not self._chunk(known[start : start + CHUNK]):
+                break
+        if self._updated:
+            self._chunk([])
+        late = Retry("There was no time left for this order in the store's turn.")
+        outcomes = {each: self._outcomes.get(each, late) for each in wanted}
+        _raise_if_nothing_came_of_it(outcomes)
+        return outcomes
+
+    def _chunk(self, order_ids: Sequence[str]) -> bool:
+        """Look at what was updated last and at these, and update these. Whether there is any sense in going on."""
+        try:
+            stand = read(self._calls, self._sighter, [*self._updated, *order_ids])
+        except OrderSyncError as error:
+            if isinstance(error, Misconfigured) or not (self._outcomes or self._updated):
+                raise
+            self._outcomes |= {each: _not_seen(each, error) for each in self._updated}
+            self._outcomes |= {each: Retry(error.reason) for each in order_ids}
+            self._updated = []
+            return False
+        self._outcomes |= {each: self._after(each, stand[each]) for each in self._updated}
+        self._updated = []
+        updates = [update for each in order_ids if (update := self._update(each, stand[each]))]
+        results = self._calls.each(updates, self._send)
+        for update, result in zip(updates, results, strict=True):
+            if isinstance(result, Misconfigured):
+                raise result
+            if isinstance(result, OrderSyncError):
+                self._outcomes[update.order_id] = result
+            else:
+                self._updated.append(update.order_id)
+        return not self._calls.time_is_up
+
+    def _update(self, order_id: str, stands: Seen | Gone) -> _Update | None:
+        """What is to be changed; where that is nothing, the outcome is settled."""
+        if isinstance(stands, Gone):
+            self._outcomes[order_id] = _gone(order_id)
+            return None
+        given = parse_json(stands.body)
+        changes: dict[str, Any] = {}
+        if given.get("status_id") != self._sighter.acknowledged:
+            changes["status_id"] = self._sighter.acknowledged
+        if not stands.marked:
+            noted = notes.with_mark(given.get("staff_notes"), note_text=self._note_text, at=self._now())
+            if noted is None:
+                reason = f"The staff notes of order {order_id} are full, so that it cannot be marked; shorten them in the store."
+                self._outcomes[order_id] = Reject(reason, kind="platform", field="/staff_notes")
+                return None
+            changes["staff_notes"] = noted
+        if not changes or not stands.eligible:
+            # Marked already, or somebody has taken it out of our hands (cancelled, archived): then it is left as it is.
+            self._outcomes[order_id] = stands
+            return None
+        return _Update(order_id, changes)
+
+    def _send(self, update: _Update) -> bool:
+        answer = self._calls.update(update.order_id, update.changes)
+        try:
+            updated = identifier(single(answer))
+        except Retry as error:
+            raise Unknown(f"The update of order {update.order_id}: {error.reason}") from None
+        if updated != update.order_id:
+            raise Unknown(f"The store answered the update of order {update.order_id} with something else.")
+        return True
+
+    def _after(self, order_id: str, stands: Seen | Gone) -> Seen | OrderSyncError:
+        """What came of an update that the store says it has made."""
+        if isinstance(stands, Gone):
+            return _gone(order_id)
+        # A status that is neither read nor ours was set by somebody since then, and is not our affair.
+        if stands.marked and parse_json(stands.body).get("status_id") not in self._sighter.read:
+            return stands
+        wanted = status_text(self._sighter.acknowledged)
+        return Reject(
+            f"The store took the mark for order {order_id} (status {wanted} and a line in the staff notes), but does not show it;"
+            " something else may be writing its staff notes.",
+            kind="settings",
+            field="/staff_notes",
+        )
+
+
+def _gone(order_id: str) -> Reject:
+    return Reject(f"The store has no order {order_id} any more.", kind="gone")
+
+
+def _not_seen(order_id: str, error: OrderSyncError) -> Unknown:
+    return Unknown(f"Order {order_id} was marked, but could not be looked at afterwards: {error.reason}")
+
+
+def _raise_if_nothing_came_of_it(outcomes: Mapping[str, Seen | OrderSyncError]) -> None:
+    waiting = [each for each in outcomes.values() if isinstance(each, (Unknown, Retry))]
+    if not waiting or len(waiting) < len(outcomes):
+        return
+    unknown = [each for each in waiting if isinstance(each, Unknown)]
+    told = [each for each in waiting if isinstance(each, Retry) and each.after is not None]
+    raise (unknown or told or waiting)[0]

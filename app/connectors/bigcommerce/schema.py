@@ -1,0 +1,297 @@
+"""Their words: the parts of a BigCommerce order that are used, and what each must be. Unknown fields are left out.
+
+Nothing is validated beyond that: live answers carry fields that no documentation knows (contract, section 5).
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields
+
+from app.connectors.bigcommerce import consignments
+from app.errors import Reject
+from app.transport import parse_json
+
+_MONEY = re.compile(r"-?\d{1,15}(\.\d{1,10})?", re.ASCII)
+_LARGEST = Decimal(10) ** 15
+_FINEST = Decimal("0.0001")
+_NOISE = Decimal("0.000001")
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]|\\\\u(?:0000|[dD][89abAB])")
+"""What may stand for a character that no database column takes, in a body as text: itself, or escaped."""
+_MISSING: dict[str, Any] = {"required": "is missing", "null": "is null"}
+
+
+def moment(text: Any) -> datetime:
+    """A date of an order, RFC 2822 as in `Tue, 05 Mar 2019 21:40:11 +0000`, as aware UTC. Raises `ValueError`."""
+    if not isinstance(text, str):
+        raise ValueError("not a date")  # noqa: TRY004 - one failure for whatever is no date
+    try:
+        found = parsedate_to_datetime(text)
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (TypeError, IndexError, OverflowError):
+        raise ValueError("not a date") from None
+
+
+def iso_moment(text: Any) -> datetime:
+    """A date of a V3 transaction, ISO 8601 with an offset, as aware UTC. Raises `ValueError`."""
+    if not isinstance(text, str):
+        raise ValueError("not a date")  # noqa: TRY004 - one failure for whatever is no date
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError("a date without an offset")
+    return found.astimezone(UTC)
+
+
+def money(value: Any) -> Decimal:
+    """An amount, which they write as a string or as a number, with four decimals. Raises `ValueError`."""
+    if isinstance(value, str) and _MONEY.fullmatch(value):
+        return _whole(Decimal(value))
+    return _whole(number(value))
+
+
+def number(value: Any) -> Decimal:
+    """A JSON number of a size that an order can hold. Raises `ValueError`."""
+    if isinstance(value, bool) or not isinstance(value, (int, Decimal)) or not -_LARGEST < value < _LARGEST:
+        raise ValueError("not a number")
+    return Decimal(value)
+
+
+def identifier(value: Any) -> int:
+    """One of their ids: a whole number, 0 for none. Raises `ValueError`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError("not an id")
+    return value
+
+
+def text_or_number(value: Any) -> str:
+    """What they write as a text or as a number, as text. Raises `ValueError`."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
+        raise ValueError("not a text")  # noqa: TRY004 - one failure for whatever is none
+    return str(value).strip()
+
+
+def _whole(value: Decimal) -> Decimal:
+    """In four decimals. What a float of theirs adds far behind them (5.1000000000000005) is no part of the amount."""
+    rounded = value.quantize(_FINEST)
+    if abs(value - rounded) > _NOISE:
+        raise ValueError("more than four decimals")
+    return rounded
+
+
+class _Parsed(fields.Field[Any]):
+    """A field read by a function that raises `ValueError` for what it does not take."""
+
+    def __init__(self, parse: Callable[[Any], Any], complaint: str, **kwargs: Any) -> None:
+        super().__init__(error_messages={**_MISSING, "invalid": complaint}, **kwargs)
+        self._parse = parse
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> Any:
+        del attr, data, kwargs
+        try:
+            return self._parse(value)
+        except ValueError:
+            raise self.make_error("invalid") from None
+
+
+def _date() -> _Parsed:
+    return _Parsed(moment, "is no date of the form Tue, 05 Mar 2019 21:40:11 +0000", required=True)
+
+
+def _id() -> _Parsed:
+    return _Parsed(identifier, "is no id", required=True)
+
+
+def _optional_id() -> _Parsed:
+    return _Parsed(identifier, "is no id", load_default=0, allow_none=True)
+
+
+def _money() -> _Parsed:
+    return _Parsed(money, "is no amount", required=True)
+
+
+def _optional_money() -> _Parsed:
+    return _Parsed(money, "is no amount", load_default=Decimal(0))
+
+
+def _optional_text() -> fields.String:
+    return fields.String(load_default="", allow_none=True, error_messages={"invalid": "is no text"})
+
+
+def _loose_text() -> _Parsed:
+    return _Parsed(text_or_number, "is no text", load_default="", allow_none=True)
+
+
+def _loose_list() -> fields.Raw:
+    return fields.Raw(load_default=None, allow_none=True)
+
+
+class _Part(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+    error_messages = {"type": "is no object"}  # noqa: RUF012 - marshmallow's own way to name them
+
+
+class _Address(_Part):
+    first_name = _optional_text()
+    last_name = _optional_text()
+    company = _optional_text()
+    street_1 = _optional_text()
+    street_2 = _optional_text()
+    city = _optional_text()
+    state = _optional_text()
+    zip = _loose_text()
+    country = _optional_text()
+    country_iso2 = _optional_text()
+    phone = _loose_text()
+    email = _optional_text()
+    form_fields = _loose_list()
+    shipping_method = _optional_text()
+
+
+class _Line(_Part):
+    id = _id()
+    product_id = _optional_id()
+    name = _optional_text()
+    sku = _optional_text()
+    type = _optional_text()
+    quantity = _Parsed(number, "is no number", required=True)
+    total_ex_tax = _money()
+    total_inc_tax = _money()
+    total_tax = _money()
+    is_refunded = fields.Raw(load_default=False)
+    quantity_refunded = fields.Raw(load_default=0)
+    parent_order_product_id = _optional_id()
+    applied_discounts = _loose_list()
+    product_options = _loose_list()
+    configurable_fields = _loose_list()
+    wrapping_message = _optional_text()
+
+
+class _Fee(_Part):
+    id = _optional_id()
+    type = _optional_text()
+    display_name_merchant = _optional_text()
+    display_name_customer = _optional_text()
+    cost_ex_tax = _Parsed(money, "is no amount", load_default=None)
+    cost_exc_tax = _Parsed(
+        money, "is no amount", load_default=None
+    )  # Their own documentation spells it both ways.
+    cost_inc_tax = _money()
+    cost_tax = _optional_money()
+
+
+class _Order(_Part):
+    id = _id()
+    status_id = _id()
+    date_created = _date()
+    # Not used here, but reading goes by it: an order without it would never be noticed again.
+    date_modified = _date()
+    is_tax_inclusive_pricing = fields.Boolean(
+        load_default=False,
+        truthy={True},
+        falsy={False},
+        error_messages={"invalid": "is neither true nor false"},
+    )
+    default_currency_code = _optional_text()
+    currency_code = _optional_text()
+    customer_id = _optional_id()
+    subtotal_ex_tax = _money()
+    subtotal_inc_tax = _money()
+    shipping_cost_ex_tax = _money()
+    shipping_cost_inc_tax = _money()
+    shipping_cost_tax = _optional_money()
+    handling_cost_ex_tax = _optional_money()
+    handling_cost_inc_tax = _optional_money()
+    handling_cost_tax = _optional_money()
+    wrapping_cost_ex_tax = _optional_money()
+    wrapping_cost_inc_tax = _optional_money()
+    wrapping_cost_tax = _optional_money()
+    total_inc_tax = _money()
+    total_tax = _money()
+    discount_amount = _optional_money()
+    coupon_discount = _optional_money()
+    store_credit_amount = _optional_money()
+    gift_certificate_amount = _optional_money()
+    refunded_amount = _optional_money()
+    payment_method = _optional_text()
+    payment_provider_id = _loose_text()
+    payment_status = _optional_text()
+    order_is_digital = fields.Raw(load_default=False)
+    staff_notes = _optional_text()
+    customer_message = _optional_text()
+    external_order_id = _loose_text()
+    external_id = _loose_text()
+    external_source = _loose_text()
+    order_source = _optional_text()
+    channel_id = _optional_id()
+    ebay_order_id = _loose_text()
+    billing_address = fields.Nested(_Address, required=True, error_messages=_MISSING)
+
+
+_ORDER, _LINE, _FEE, _ADDRESS = _Order(), _Line(), _Fee(), _Address()
+
+
+def load_order(body: str) -> dict[str, Any]:
+    """The parts of the order in `body` that are used, typed. Raises `Reject` with every fault, each with its JSON pointer.
+
+    To the order's own fields come `lines`, `addresses`, `pickups` and `fees`, whose elements have a `pointer`, and `coupons`
+    and `transactions`, which are None where they were not read.
+    """
+    try:
+        given = parse_json(body)
+    except ValueError as error:
+        raise Reject(f"The order's body is not JSON ({error}).") from None
+    if not isinstance(given, dict):
+        raise Reject("The order's body is not a JSON object.", field="")
+    if _UNSTORABLE.search(body):
+        given = _storable(given)
+    faults: list[tuple[str, str]] = []
+    order = _loaded(_ORDER, "", given, faults)
+    found = {
+        "lines": [_loaded(_LINE, *placed, faults) for placed in consignments.lines(given)],
+        "addresses": [_loaded(_ADDRESS, *placed, faults) for placed in consignments.addresses(given)],
+        "pickups": [group for _, group in consignments.pickups(given)],
+        "fees": [_loaded(_FEE, *placed, faults) for placed in consignments.fees(given)],
+        "coupons": consignments.part(given, "coupons"),
+        "transactions": consignments.part(given, "transactions"),
+    }
+    if faults:
+        raise Reject(" ".join(f"{pointer} {text}." for pointer, text in faults), field=faults[0][0])
+    return {**order, **found, "created_raw": given["date_created"]}
+
+
+def _loaded(
+    schema: Schema, pointer: str, given: dict[str, Any], faults: list[tuple[str, str]]
+) -> dict[str, Any]:
+    try:
+        loaded: dict[str, Any] = schema.load(given)
+    except ValidationError as error:
+        faults += _flat(error.messages_dict, pointer)
+        return {}
+    return {**loaded, "pointer": pointer}
+
+
+def _storable(value: Any) -> Any:
+    """The value without what no database column takes: the character NUL and halves of surrogate pairs."""
+    if isinstance(value, str):
+        return value.replace("\0", "").encode("utf-8", "replace").decode()
+    if isinstance(value, list):
+        return [_storable(each) for each in value]
+    if isinstance(value, dict):
+        return {_storable(key): _storable(each) for key, each in value.items()}
+    return value
+
+
+def _flat(messages: Any, pointer: str) -> Iterator[tuple[str, str]]:
+    if isinstance(messages, dict):
+        for key, inner in messages.items():
+            yield from _flat(inner, pointer if key == "_schema" else f"{pointer}/{key}")
+    else:
+        yield from ((pointer, str(text)) for text in messages)
