@@ -8,14 +8,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from app import demo as demo_module
 from app.demo import Wishes, clock_shift
+from app.demo import peers as peers_module
+from app.demo import running as demo_module
 from app.runtime import ProcessGroup, exclusive_lock, free_port
 from app.sandbox.server import serve
 from app.sandbox.shop import Shop
@@ -99,24 +101,31 @@ def test_the_demo_ends_by_itself_with_one_json_object_and_leaves_nothing_behind(
     tmp_path: Path, one_demo_at_a_time: None
 ) -> None:
     demo = Demo(tmp_path, "--once")
-    demo.wait_until_it_says("Worker, beat and Flower are up")
+    demo.wait_until_it_says("Worker, beat, web and Flower are up")
     # The witness of the check below: while the demo runs, its processes are seen.
-    assert len(processes_of(tmp_path)) >= 7
+    assert len(processes_of(tmp_path)) >= 9
     assert demo.process.wait(timeout=90) == 0, demo.output()
     assert_nothing_is_left(tmp_path)
     summary = json.loads(demo.said.read_text(encoding="utf-8").rstrip("\n").split("\n")[-1])
     ends = ("exported", "held", "rejected", "skipped", "closed")
-    assert summary["fetched"] == sum(summary[name] for name in ends) == 40
-    assert (summary["written"], summary["acknowledged"], summary["exported"]) == (18, 18, 18)
-    assert (summary["held"], summary["rejected"], summary["skipped"], summary["closed"]) == (1, 20, 1, 0)
+    assert summary["fetched"] == sum(summary[name] for name in ends) == 52
+    bgm, bcm = summary["sites"]["bgm"], summary["sites"]["bcm"]
+    assert (bgm["written"], bgm["acknowledged"], bgm["exported"]) == (18, 18, 18)
+    assert (bgm["held"], bgm["rejected"], bgm["skipped"], bgm["closed"]) == (1, 20, 1, 0)
+    assert (bcm["fetched"], bcm["acknowledged"], bcm["exported"], bcm["rejected"]) == (12, 10, 10, 2)
+    assert {each["site"]: each["order"] for each in summary["webhooks"]} == {
+        "bgm": "BGM-215",
+        "bcm": "BCM-112",
+    }
+    assert all(0 < each["seconds"] < 15 for each in summary["webhooks"])
     assert summary["state"] == "finished"
     assert 0 < summary["seconds"] < 60
-    assert len(summary["orders"]) == 22
+    assert len(summary["orders"]) == 24
     assert sorted(each.name for each in tmp_path.iterdir()) == ["complained.txt", "said.txt", "var"]
     log = (tmp_path / "var" / "demo" / "log" / "order-sync.log").read_text(encoding="ascii")
     lines = [json.loads(line) for line in log.splitlines()]
-    assert {line["process"] for line in lines} == {"worker", "beat", "flower", "cli"}
-    assert [line["exported"] for line in lines if line["event"] == "Summary"] == [18]
+    assert {line["process"] for line in lines} == {"worker", "beat", "flower", "web", "cli"}
+    assert sorted(line["exported"] for line in lines if line["event"] == "Summary") == [10, 18]
     assert {line["level"] for line in lines} <= {"info", "warning"}
 
 
@@ -142,7 +151,7 @@ def test_a_second_demo_says_that_one_is_running_and_ctrl_c_stops_the_first_in_or
     )
     assert demo.process.poll() is None
     assert (tmp_path / "var" / "demo" / "ordersync.db").stat().st_ino == database
-    assert len(processes_of(tmp_path)) >= 7
+    assert len(processes_of(tmp_path)) >= 9
     demo.process.send_signal(signal.SIGINT)
     assert demo.process.wait(timeout=30) == 0, demo.output()
     assert sentence(demo.output()).endswith("Everything is stopped.")
@@ -154,7 +163,7 @@ def test_a_signal_during_the_start_stops_what_has_been_started(
     tmp_path: Path, one_demo_at_a_time: None, number: signal.Signals
 ) -> None:
     demo = Demo(tmp_path)
-    demo.wait_until_it_says("Sandbox shop at")
+    demo.wait_until_it_says("Sandboxes: ")
     demo.process.send_signal(number)
     assert demo.process.wait(timeout=30) == 0, demo.output()
     assert_nothing_is_left(tmp_path)
@@ -167,7 +176,7 @@ def test_a_demo_that_was_to_end_by_itself_and_is_stopped_says_so_to_scripts(
     tmp_path: Path, one_demo_at_a_time: None
 ) -> None:
     demo = Demo(tmp_path, "--once")
-    demo.wait_until_it_says("Sandbox shop at")
+    demo.wait_until_it_says("Sandboxes: ")
     demo.process.send_signal(signal.SIGINT)
     assert demo.process.wait(timeout=30) == 130, demo.output()
     assert demo.output().rstrip("\n").endswith("Everything is stopped.")
@@ -178,15 +187,15 @@ def test_a_demo_that_was_to_end_by_itself_and_is_stopped_says_so_to_scripts(
 def test_a_port_that_somebody_was_quicker_to_take_is_left_to_him(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    console = Console(file=io.StringIO())
-    wishes = Wishes()
     with serve(shop_app(Shop(()))) as another, ProcessGroup(tmp_path / "log") as group:
         # As it was when both looked: free.
-        monkeypatch.setattr(demo_module, "free_port", lambda wanted: another.port if wanted else free_port(0))
-        demo = demo_module._Demo(wishes, tmp_path, console)
-        urls = demo._start_peers(group)
+        monkeypatch.setattr(
+            peers_module, "free_port", lambda wanted: another.port if wanted else free_port(0)
+        )
+        found = asdict(peers_module.start_peers(group, latency_ms=0))
         assert group.poll() == {}
-        for name, url in zip(("shop", "erp"), urls, strict=True):
+        assert set(found) == {"shop", "bigcommerce", "erp"}
+        for name, url in found.items():
             assert url != another.url
             assert url in group.log_path(name).read_text(encoding="utf-8")
 
