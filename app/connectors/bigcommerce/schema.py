@@ -13,6 +13,7 @@ from typing import Any
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from app.connectors.bigcommerce import consignments
+from app.connectors.bigcommerce.groups import stands_for
 from app.errors import Reject
 from app.transport import parse_json
 
@@ -139,6 +140,9 @@ class _Part(Schema):
 
 
 class _Address(_Part):
+    id = _optional_id()
+    cost_ex_tax = _optional_money()
+    handling_cost_ex_tax = _optional_money()
     first_name = _optional_text()
     last_name = _optional_text()
     company = _optional_text()
@@ -168,6 +172,7 @@ class _Line(_Part):
     is_refunded = fields.Raw(load_default=False)
     quantity_refunded = fields.Raw(load_default=0)
     parent_order_product_id = _optional_id()
+    order_address_id = _optional_id()
     applied_discounts = _loose_list()
     product_options = _loose_list()
     configurable_fields = _loose_list()
@@ -261,6 +266,7 @@ def load_order(body: str) -> dict[str, Any]:
         "fees": [_loaded(_FEE, *placed, faults) for placed in consignments.fees(given)],
         "coupons": consignments.part(given, "coupons"),
         "transactions": consignments.part(given, "transactions"),
+        "group": stands_for(given),
     }
     if faults:
         raise Reject(" ".join(f"{pointer} {text}." for pointer, text in faults), field=faults[0][0])

@@ -48,7 +48,7 @@ def survey(calls: Calls, sighter: Sighter, *, settings: Settings, count: int) ->
         book.note("orders", "The store has no orders yet, so that nothing could be measured on any.")
         return Survey(findings=tuple(book.findings))
     _times(calls, sample, book)
-    _addresses(sample, book)
+    _addresses(sample, settings, book)
     _payments(sample, sighter, book)
     _sums(sample, settings, book)
     return Survey(findings=tuple(book.findings), settings=book.settings)
@@ -181,12 +181,14 @@ def _ties(calls: Calls, since: datetime, book: _Notebook) -> None:
         )
 
 
-def _addresses(sample: Sequence[Raw], book: _Notebook) -> None:
+def _addresses(sample: Sequence[Raw], settings: Settings, book: _Notebook) -> None:
     several = [order_id for order_id, _, given in sample if len(consignments.addresses(given)) > 1]
     lacking = sum(consignments.lacks_lines(given) for _, _, given in sample)
+    split = settings.several_addresses == "split"
+    then = "each address is an order of its own" if split else "such orders are rejected by name"
     book.note(
         "addresses",
-        f"{len(several)} of {len(sample)} orders go to several addresses{_named(several)}; such orders are rejected by name.",
+        f"{len(several)} of {len(sample)} orders go to several addresses{_named(several)}; {then}.",
     )
     book.note(
         "lines",
