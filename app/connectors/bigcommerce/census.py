@@ -9,9 +9,9 @@ from app.connectors.bigcommerce import groups, totals
 from app.connectors.bigcommerce.bodies import orders
 from app.connectors.bigcommerce.calls import Calls
 from app.connectors.bigcommerce.reading import LIMIT, date_parameter
-from app.connectors.bigcommerce.schema import money
 from app.connectors.bigcommerce.settings import Settings
 from app.connectors.bigcommerce.sighting import Sighter
+from app.connectors.bigcommerce.values import money
 from app.errors import Retry
 from app.ports.sales_channel import Listed
 

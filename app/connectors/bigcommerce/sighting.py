@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 from app.connectors.bigcommerce import consignments, groups, notes
-from app.connectors.bigcommerce.schema import moment, money
 from app.connectors.bigcommerce.settings import Settings
 from app.connectors.bigcommerce.statuses import status_text
+from app.connectors.bigcommerce.values import moment, money
 from app.domain.money import ZERO
 from app.ports.sales_channel import Listed, Seen
 
