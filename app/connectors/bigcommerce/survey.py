@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from app.connectors.bigcommerce import consignments
@@ -18,8 +17,6 @@ from app.connectors.bigcommerce.surveyed_sums import sums
 from app.ports.survey import Survey
 
 _NO_ORDER = 2**31 - 1
-_ROUNDING = Decimal("0.05")
-_SHOWN = 5
 
 Raw = tuple[str, str, dict[str, Any]]
 
