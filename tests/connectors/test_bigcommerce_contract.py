@@ -123,6 +123,7 @@ VARIANTS = {
     "labels, one at a time": Variant(
         settings={"statuses": "awaiting fulfillment", "ack_status": "Awaiting Shipment", "parallel": "1"},
     ),
+    "orders for several addresses are split": Variant(settings={"several_addresses": "split"}),
     "acknowledged orders are watched": Variant(
         settings={"watch_acknowledged": "true"},
     ),

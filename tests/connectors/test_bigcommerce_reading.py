@@ -10,6 +10,8 @@ import pytest
 from app.connectors.bigcommerce import reading
 from app.connectors.bigcommerce.bodies import orders
 from app.connectors.bigcommerce.calls import store_url
+from app.connectors.bigcommerce.settings import Settings
+from app.connectors.bigcommerce.sighting import Sighter
 from app.domain.order import LineType
 from app.domain.reading import Position
 from app.errors import Misconfigured, OrderSyncError, Reject, Retry
@@ -178,6 +180,20 @@ def test_only_edits_change_the_hash(shop: Shop) -> None:
     edited = after(customer_message="Leave at the door")
     assert edited != before
     assert after(customer_message="", payment_status="refunded") not in {before, edited}
+
+
+def test_the_order_of_lists_links_and_shipped_pieces_do_not_change_the_hash() -> None:
+    sighter = Sighter(settings=Settings(), read=frozenset({11}), acknowledged=9)
+    rows = [line(1, product_options=[{"id": 1}, {"id": 2}]), line(2)]
+    told = json.loads(body(rows))
+    again = json.loads(
+        body([{**rows[1], "quantity_shipped": 1}, {**rows[0], "product_options": [{"id": 2}, {"id": 1}]}])
+    )
+    again["coupons"]["url"] = "https://another.example.com"
+    again["consignments"]["shipping"][0]["shipping_quotes"] = {"url": "x", "resource": "y"}
+    assert sighter.content_hash(told) == sighter.content_hash(again)
+    other = json.loads(body([rows[0], {**rows[1], "quantity": 2}]))
+    assert sighter.content_hash(told) != sighter.content_hash(other)
 
 
 # What comes in calls of its own

@@ -28,7 +28,12 @@ def test_nothing_typed_gives_the_defaults() -> None:
         {},
         {"statuses": "11, 7 ,11", "ack_status": "8"},
         {"statuses": "Ready to pack", "ack_status": "Packed", "note_text": "Taken over by ERP"},
-        {"pay_later_methods": "Invoice,Cash on Delivery", "transactions": "always", "tender": "inside"},
+        {
+            "pay_later_methods": "Invoice,Cash on Delivery",
+            "transactions": "always",
+            "tender": "inside",
+            "several_addresses": "split",
+        },
         {
             "watch_acknowledged": "true",
             "fees_in_total": "no",
@@ -56,7 +61,7 @@ def test_what_is_stored_can_be_typed_again(typed: dict[str, str]) -> None:
         ("note_text", "a\nb", "One line"),
         ("transactions", "sometimes", "when_needed, always, never"),
         ("tender", "x", "auto, outside, inside"),
-        ("several_addresses", "merge", "reject"),
+        ("several_addresses", "merge", "reject, split"),
         ("parallel", "0", "parallel"),
         ("colour", "red", "no setting colour"),
     ],

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from app.connectors.bigcommerce.schema import money
 from app.connectors.bigcommerce.totals import Reading, fee_ex_tax
+from app.connectors.bigcommerce.values import money
 from app.domain.money import ZERO, allocate, round_half_up
 
 _FINEST = Decimal("0.0001")

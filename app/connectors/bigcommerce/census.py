@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from app.connectors.bigcommerce import totals
+from app.connectors.bigcommerce import groups, totals
 from app.connectors.bigcommerce.bodies import orders
 from app.connectors.bigcommerce.calls import Calls
 from app.connectors.bigcommerce.reading import LIMIT, date_parameter
-from app.connectors.bigcommerce.schema import money
 from app.connectors.bigcommerce.settings import Settings
 from app.connectors.bigcommerce.sighting import Sighter
+from app.connectors.bigcommerce.values import money
 from app.errors import Retry
 from app.ports.sales_channel import Listed
 
@@ -48,9 +48,10 @@ def census(
                     "The store's list begins before the order that was asked for; it did not understand min_id."
                 )
             rows = [
-                sighter.listed(platform_order_id=order_id, given=given, total=_total(given, settings))
+                row
                 for order_id, _, given in found
                 if order_id not in told and given.get("is_deleted") is not True
+                for row in _listed(order_id, given, sighter, settings)
             ]
             told |= {order_id for order_id, _, _ in found}
             inside = tuple(row for row in rows if _is_between(row.created_at, since, until))
@@ -59,6 +60,15 @@ def census(
             if len(found) < LIMIT:
                 break
             first = max(int(order_id) for order_id, _, _ in found) + 1
+
+
+def _listed(order_id: str, given: dict[str, Any], sighter: Sighter, settings: Settings) -> Iterator[Listed]:
+    """The order, or those of ours that it is; what each of several comes to stands in no header."""
+    ids = sighter.ids_of(order_id, given)
+    total = _total(given, settings) if len(ids) == 1 else None
+    for each in ids:
+        its_own = {**given, groups.GROUP: groups.group_of(each)}
+        yield sighter.listed(platform_order_id=each, given=its_own, total=total)
 
 
 def _parameters(status: int, first: int, since: datetime | None, until: datetime) -> dict[str, str]:

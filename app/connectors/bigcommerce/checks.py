@@ -102,7 +102,7 @@ def _addresses(order: dict[str, Any]) -> Iterator[Fault]:
     if len(order["addresses"]) > 1:
         yield Fault(
             "address",
-            f"The order goes to {len(order['addresses'])} addresses; split it in the store into one order for each, or enter it by hand.",
+            f"The order goes to {len(order['addresses'])} addresses; set several_addresses=split to take one order for each, or split it in the store.",
             order["addresses"][1]["pointer"],
         )
     for address in order["addresses"][:1]:

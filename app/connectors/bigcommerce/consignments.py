@@ -88,10 +88,13 @@ def lacks_consignments(given: Mapping[str, Any]) -> bool:
 
 def spliced(body: str, parts: Mapping[str, Any]) -> str:
     """The raw `body` of an order with `parts` as its last member; every byte of the order's own stays as it is."""
+    return with_member(body, PARTS, parts)
+
+
+def with_member(body: str, name: str, value: Any) -> str:
+    """The raw `body` of an object with one more member at its end."""
     opened = body.rstrip()
-    member = (
-        f"{json.dumps(PARTS)}:{json.dumps(parts, ensure_ascii=False, separators=(',', ':'), default=str)}"
-    )
+    member = f"{json.dumps(name)}:{json.dumps(value, ensure_ascii=False, separators=(',', ':'), default=str)}"
     comma = "" if opened[:-1].rstrip().endswith("{") else ","
     return f"{opened[:-1]}{comma}{member}}}"
 

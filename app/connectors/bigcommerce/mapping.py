@@ -10,10 +10,12 @@ from app.connectors.bigcommerce.amounts import COSTS, Amounts, Priced, amounts
 from app.connectors.bigcommerce.checks import Fault, faults_of, has_no_street, rejection
 from app.connectors.bigcommerce.meta import meta_of
 from app.connectors.bigcommerce.payment import certificates, payment_of
-from app.connectors.bigcommerce.schema import load_order, money
+from app.connectors.bigcommerce.schema import load_order
 from app.connectors.bigcommerce.settings import Settings
+from app.connectors.bigcommerce.splitting import one_address, part_of
 from app.connectors.bigcommerce.statuses import status_text
 from app.connectors.bigcommerce.totals import Reading, reading_of, readings, tender, total
+from app.connectors.bigcommerce.values import money
 from app.domain.balance import Unbalanced, balanced
 from app.domain.money import ZERO, NotWholeUnits, UnknownCurrency, amount, round_half_up, smallest_unit
 from app.domain.order import Address, Line, LineType, Order, numbered
@@ -37,7 +39,7 @@ _ADDRESS_PARTS = {
 
 def normalize(body: str, *, prefix: str, settings: Settings) -> Order:
     """The order in `body`, balanced to the cent. Raises `Reject` with every fault named, the most telling first."""
-    given = load_order(body)
+    given = one_address(load_order(body), settings=settings)
     faults = faults_of(given, settings=settings)
     currency = given["default_currency_code"] or ""
     try:
@@ -46,6 +48,7 @@ def normalize(body: str, *, prefix: str, settings: Settings) -> Order:
         order = balanced(
             _order(given, prefix=prefix, settings=settings, reading=reading, unit=unit), unit=unit
         )
+        order = part_of(order, given, unit=unit)
     except UnknownCurrency:
         raise rejection(faults) from None  # `faults` names it; no sum can be made of such amounts.
     except NotWholeUnits as error:

@@ -12,7 +12,8 @@ from typing import Any
 from app.connectors.bigcommerce import notes
 from app.connectors.bigcommerce.bodies import identifier, single
 from app.connectors.bigcommerce.calls import Calls
-from app.connectors.bigcommerce.reading import is_id, read
+from app.connectors.bigcommerce.groups import base_of, group_of, is_id
+from app.connectors.bigcommerce.reading import read
 from app.connectors.bigcommerce.settings import Settings
 from app.connectors.bigcommerce.sighting import Sighter
 from app.connectors.bigcommerce.statuses import status_text
@@ -30,9 +31,13 @@ def system_time() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class _Update:
-    """What has to be changed of one order, and nothing else: whatever is sent with it would be written as well."""
+    """What has to be changed of one order of the platform, and nothing else: whatever is sent with it would be written as well.
+
+    `ours` are the ids of those of our orders that it marks: one, but where an order for several addresses is split.
+    """
 
     order_id: str
+    ours: tuple[str, ...]
     changes: Mapping[str, Any]
 
 
@@ -76,38 +81,60 @@ class Marking:
             return False
         self._outcomes |= {each: self._after(each, stand[each]) for each in self._updated}
         self._updated = []
-        updates = [update for each in order_ids if (update := self._update(each, stand[each]))]
+        bases = dict.fromkeys(map(base_of, order_ids))
+        own = {base: [each for each in order_ids if base_of(each) == base] for base in bases}
+        updates = [update for base, ids in own.items() if (update := self._update(base, ids, stand))]
         results = self._calls.each(updates, self._send)
         for update, result in zip(updates, results, strict=True):
             if isinstance(result, Misconfigured):
                 raise result
             if isinstance(result, OrderSyncError):
-                self._outcomes[update.order_id] = result
+                self._outcomes |= dict.fromkeys(update.ours, result)
             else:
-                self._updated.append(update.order_id)
+                self._updated += update.ours
         return not self._calls.time_is_up
 
-    def _update(self, order_id: str, stands: Seen | Gone) -> _Update | None:
-        """What is to be changed; where that is nothing, the outcome is settled."""
-        if isinstance(stands, Gone):
-            self._outcomes[order_id] = _gone(order_id)
+    def _update(
+        self, base: str, order_ids: Sequence[str], stand: Mapping[str, Seen | Gone]
+    ) -> _Update | None:
+        """What is to be changed of one order of the platform; where that is nothing, the outcomes are settled.
+
+        The status is changed with the last of its addresses: until then it has to be read again, or the others would be missed.
+        """
+        wanted: dict[str, Seen] = {}
+        for each in order_ids:
+            match stand[each]:
+                case Seen(eligible=True) as seen:
+                    wanted[each] = seen
+                case Seen() as seen:
+                    # Somebody has taken it out of our hands (cancelled, archived): then it is left as it is.
+                    self._outcomes[each] = seen
+                case _:
+                    self._outcomes[each] = _gone(each)
+        if not wanted:
             return None
-        given = parse_json(stands.body)
+        given = parse_json(next(iter(wanted.values())).body)
+        fresh = [group_of(each) for each, seen in wanted.items() if not seen.marked]
+        count = self._sighter.count_of(given)
         changes: dict[str, Any] = {}
-        if given.get("status_id") != self._sighter.acknowledged:
-            changes["status_id"] = self._sighter.acknowledged
-        if not stands.marked:
-            noted = notes.with_mark(given.get("staff_notes"), note_text=self._note_text, at=self._now())
+        if fresh:
+            named = fresh if count > 1 else ()
+            noted = notes.with_mark(
+                given.get("staff_notes"), note_text=self._note_text, at=self._now(), groups=named
+            )
             if noted is None:
-                reason = f"The staff notes of order {order_id} are full, so that it cannot be marked; shorten them in the store."
-                self._outcomes[order_id] = Reject(reason, kind="platform", field="/staff_notes")
+                reason = f"The staff notes of order {base} are full, so that it cannot be marked; shorten them in the store."
+                full = Reject(reason, kind="platform", field="/staff_notes")
+                self._outcomes |= dict.fromkeys(wanted, full)
                 return None
             changes["staff_notes"] = noted
-        if not changes or not stands.eligible:
-            # Marked already, or somebody has taken it out of our hands (cancelled, archived): then it is left as it is.
-            self._outcomes[order_id] = stands
+        left = set(self._sighter.unmarked(given)) - set(fresh)
+        if not left and given.get("status_id") != self._sighter.acknowledged:
+            changes["status_id"] = self._sighter.acknowledged
+        if not changes:
+            self._outcomes |= wanted
             return None
-        return _Update(order_id, changes)
+        return _Update(base, tuple(wanted), changes)
 
     def _send(self, update: _Update) -> bool:
         answer = self._calls.update(update.order_id, update.changes)
@@ -123,8 +150,11 @@ class Marking:
         """What came of an update that the store says it has made."""
         if isinstance(stands, Gone):
             return _gone(order_id)
+        given = parse_json(stands.body)
         # A status that is neither read nor ours was set by somebody since then, and is not our affair.
-        if stands.marked and parse_json(stands.body).get("status_id") not in self._sighter.read:
+        if stands.marked and (
+            given.get("status_id") not in self._sighter.read or self._sighter.unmarked(given)
+        ):
             return stands
         wanted = status_text(self._sighter.acknowledged)
         return Reject(

@@ -9,8 +9,8 @@ from app.connectors.bigcommerce import consignments
 from app.connectors.bigcommerce.bodies import data, identifier, listed, plain, single
 from app.connectors.bigcommerce.calls import ORDERS, Calls
 from app.connectors.bigcommerce.payment import needs_transactions
-from app.connectors.bigcommerce.schema import money
 from app.connectors.bigcommerce.settings import Settings
+from app.connectors.bigcommerce.values import money
 from app.domain.money import ZERO
 from app.errors import Misconfigured, OrderSyncError, Retry
 from app.transport import parse_json

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from app.connectors.bigcommerce.schema import iso_moment, money
 from app.connectors.bigcommerce.settings import Settings
+from app.connectors.bigcommerce.values import iso_moment, money
 from app.domain.money import ZERO
 from app.domain.order import Payment
 

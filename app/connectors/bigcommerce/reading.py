@@ -1,13 +1,15 @@
 """Orders as the store shows them: lists of what changed, and single orders looked up by id in as few calls as can be."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
+from typing import Any
 
 from app.connectors.bigcommerce.answers import read_failure, says_missing
 from app.connectors.bigcommerce.bodies import identifier, orders, single
 from app.connectors.bigcommerce.calls import ORDERS, Calls, raised
+from app.connectors.bigcommerce.groups import base_of, count_of, group_of, is_id
 from app.connectors.bigcommerce.sighting import Sighter, time_of
 from app.domain.reading import Position
 from app.errors import Retry
@@ -22,7 +24,8 @@ LIMIT = 250
 _ONE_SECOND = timedelta(seconds=1)
 _WIDEST_GAP = 20
 """Orders between two wanted ones that are read along, rather than to make another call."""
-_LARGEST_ID = 2**31 - 1
+Raw = tuple[str, dict[str, Any]]
+"""An order's raw text and its parsed value."""
 _IGNORED = "The store's answer holds orders that were not asked for: it did not understand a filter or the sorting of the list"
 
 
@@ -51,13 +54,12 @@ def changed(
     rows = [
         row
         for order_id, body, given in found
-        if (watch_acknowledged or given.get("status_id") in sighter.read)
-        and (row := sighter.seen(platform_order_id=order_id, body=body, given=given)).eligible
+        if watch_acknowledged or given.get("status_id") in sighter.read
+        for each in sighter.ids_of(order_id, given)
+        if (row := sighter.seen_as(each, body, given)).eligible
         and (since is None or row.modified_at is None or row.modified_at >= since)
     ]
-    rows.sort(
-        key=lambda row: (row.modified_at or datetime.max.replace(tzinfo=UTC), int(row.platform_order_id))
-    )
+    rows.sort(key=_in_order)
     return Page(rows=tuple(rows), more=len(found) >= page_size, answered_at=answer.answered_at)
 
 
@@ -68,22 +70,25 @@ def date_parameter(moment: datetime) -> str:
 
 def read(calls: Calls, sighter: Sighter, wanted: Sequence[str]) -> dict[str, Seen | Gone]:
     """How these orders stand now. `Gone` is said only where the store, asked for this very order, says that it is not there."""
-    found: dict[str, Seen | Gone] = {each: Gone() for each in wanted}
-    spans = _spans(sorted({int(each) for each in wanted if is_id(each)}))
-    shown = raised(calls.each(spans, lambda span: _span(calls, sighter, span)))
-    for rows in shown:
+    bases = sorted({int(base_of(each)) for each in wanted if is_id(each)})
+    found: dict[str, Raw | None] = {}
+    for rows in raised(calls.each(_spans(bases), lambda span: _span(calls, span))):
         found |= rows
     # A list may leave out what is archived, so an order that is not shown may still be there.
-    ranged = [str(each) for span in spans if len(span.ids) > 1 for each in span.ids]
-    missing = [each for each in ranged if isinstance(found[each], Gone)]
-    for rows in raised(calls.each(missing, lambda each: {each: _one(calls, sighter, each)})):
-        found |= rows
-    return found
+    missing = [str(each) for each in bases if str(each) not in found]
+    found |= dict(raised(calls.each(missing, lambda each: (each, _one(calls, each)))))
+    return {each: _stands(sighter, each, found.get(base_of(each))) for each in wanted}
 
 
-def is_id(text: str) -> bool:
-    """Whether this can be an id of theirs: nothing else is put into a URL."""
-    return text.isascii() and text.isdigit() and text == str(int(text)) and 0 < int(text) <= _LARGEST_ID
+def _stands(sighter: Sighter, platform_order_id: str, raw: Raw | None) -> Seen | Gone:
+    if raw is None or not is_id(platform_order_id) or group_of(platform_order_id) > count_of(raw[1]):
+        return Gone()
+    return sighter.seen_as(platform_order_id, *raw)
+
+
+def _in_order(row: Seen) -> tuple[datetime, int, int]:
+    modified_at = row.modified_at or datetime.max.replace(tzinfo=UTC)
+    return modified_at, int(base_of(row.platform_order_id)), group_of(row.platform_order_id)
 
 
 def _check(times: Iterable[datetime | None], *, since: datetime | None) -> None:
@@ -117,10 +122,10 @@ def _spans(ids: Sequence[int]) -> list[_Span]:
     return [_Span(tuple(group)) for group in groups]
 
 
-def _span(calls: Calls, sighter: Sighter, span: _Span) -> Mapping[str, Seen | Gone]:
+def _span(calls: Calls, span: _Span) -> dict[str, Raw | None]:
     if len(span.ids) == 1:
         only = str(span.ids[0])
-        return {only: _one(calls, sighter, only)}
+        return {only: _one(calls, only)}
     first, last = span.ids[0], span.ids[-1]
     parameters = {
         "min_id": str(first),
@@ -129,22 +134,23 @@ def _span(calls: Calls, sighter: Sighter, span: _Span) -> Mapping[str, Seen | Go
         "limit": str(LIMIT),
         **INCLUDES,
     }
-    rows = {}
+    rows: dict[str, Raw | None] = {}
     for order_id, body, given in orders(calls.orders(parameters)):
         if not first <= int(order_id) <= last:
             raise Retry(f"{_IGNORED} (min_id, max_id).")
         if int(order_id) in span.ids:
-            rows[order_id] = sighter.seen(platform_order_id=order_id, body=body, given=given)
+            rows[order_id] = (body, given)
     return rows
 
 
-def _one(calls: Calls, sighter: Sighter, order_id: str) -> Seen | Gone:
+def _one(calls: Calls, order_id: str) -> Raw | None:
+    """The order, None where there is none."""
     answer = calls.answer(f"{ORDERS}/{order_id}", INCLUDES)
     if says_missing(answer):
-        return Gone()
+        return None
     if answer.status != HTTPStatus.OK:
         raise read_failure(answer)
     given = single(answer)
     if identifier(given) != order_id:
         raise Retry(f"The store answered something else where order {order_id} was asked for.")
-    return sighter.seen(platform_order_id=order_id, body=answer.text.strip(), given=given)
+    return answer.text.strip(), given

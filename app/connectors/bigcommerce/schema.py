@@ -5,81 +5,20 @@ Nothing is validated beyond that: live answers carry fields that no documentatio
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from app.connectors.bigcommerce import consignments
+from app.connectors.bigcommerce.groups import stands_for
+from app.connectors.bigcommerce.values import identifier, moment, money, number, text_or_number
 from app.errors import Reject
 from app.transport import parse_json
 
-_MONEY = re.compile(r"-?\d{1,15}(\.\d{1,10})?", re.ASCII)
-_LARGEST = Decimal(10) ** 15
-_FINEST = Decimal("0.0001")
-_NOISE = Decimal("0.000001")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]|\\\\u(?:0000|[dD][89abAB])")
 """What may stand for a character that no database column takes, in a body as text: itself, or escaped."""
 _MISSING: dict[str, Any] = {"required": "is missing", "null": "is null"}
-
-
-def moment(text: Any) -> datetime:
-    """A date of an order, RFC 2822 as in `Tue, 05 Mar 2019 21:40:11 +0000`, as aware UTC. Raises `ValueError`."""
-    if not isinstance(text, str):
-        raise ValueError("not a date")  # noqa: TRY004 - one failure for whatever is no date
-    try:
-        found = parsedate_to_datetime(text)
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    except (TypeError, IndexError, OverflowError):
-        raise ValueError("not a date") from None
-
-
-def iso_moment(text: Any) -> datetime:
-    """A date of a V3 transaction, ISO 8601 with an offset, as aware UTC. Raises `ValueError`."""
-    if not isinstance(text, str):
-        raise ValueError("not a date")  # noqa: TRY004 - one failure for whatever is no date
-    found = datetime.fromisoformat(text)
-    if found.tzinfo is None:
-        raise ValueError("a date without an offset")
-    return found.astimezone(UTC)
-
-
-def money(value: Any) -> Decimal:
-    """An amount, which they write as a string or as a number, with four decimals. Raises `ValueError`."""
-    if isinstance(value, str) and _MONEY.fullmatch(value):
-        return _whole(Decimal(value))
-    return _whole(number(value))
-
-
-def number(value: Any) -> Decimal:
-    """A JSON number of a size that an order can hold. Raises `ValueError`."""
-    if isinstance(value, bool) or not isinstance(value, (int, Decimal)) or not -_LARGEST < value < _LARGEST:
-        raise ValueError("not a number")
-    return Decimal(value)
-
-
-def identifier(value: Any) -> int:
-    """One of their ids: a whole number, 0 for none. Raises `ValueError`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError("not an id")
-    return value
-
-
-def text_or_number(value: Any) -> str:
-    """What they write as a text or as a number, as text. Raises `ValueError`."""
-    if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
-        raise ValueError("not a text")  # noqa: TRY004 - one failure for whatever is none
-    return str(value).strip()
-
-
-def _whole(value: Decimal) -> Decimal:
-    """In four decimals. What a float of theirs adds far behind them (5.1000000000000005) is no part of the amount."""
-    rounded = value.quantize(_FINEST)
-    if abs(value - rounded) > _NOISE:
-        raise ValueError("more than four decimals")
-    return rounded
 
 
 class _Parsed(fields.Field[Any]):
@@ -139,6 +78,9 @@ class _Part(Schema):
 
 
 class _Address(_Part):
+    id = _optional_id()
+    cost_ex_tax = _optional_money()
+    handling_cost_ex_tax = _optional_money()
     first_name = _optional_text()
     last_name = _optional_text()
     company = _optional_text()
@@ -168,6 +110,7 @@ class _Line(_Part):
     is_refunded = fields.Raw(load_default=False)
     quantity_refunded = fields.Raw(load_default=0)
     parent_order_product_id = _optional_id()
+    order_address_id = _optional_id()
     applied_discounts = _loose_list()
     product_options = _loose_list()
     configurable_fields = _loose_list()
@@ -261,6 +204,7 @@ def load_order(body: str) -> dict[str, Any]:
         "fees": [_loaded(_FEE, *placed, faults) for placed in consignments.fees(given)],
         "coupons": consignments.part(given, "coupons"),
         "transactions": consignments.part(given, "transactions"),
+        "group": stands_for(given),
     }
     if faults:
         raise Reject(" ".join(f"{pointer} {text}." for pointer, text in faults), field=faults[0][0])

@@ -111,7 +111,7 @@ class _SettingsSchema(marshmallow.Schema):
     tender = _choice("auto", "outside", "inside")
     fees_in_total = _choice("auto", "yes", "no")
     pay_later_methods = _Words(_split)
-    several_addresses = _choice("reject")
+    several_addresses = _choice("reject", "split")
     take_test_payments = marshmallow.fields.Boolean()
     parallel = marshmallow.fields.Integer(validate=Range(min=1, max=16))
     quota_reserve = marshmallow.fields.Integer(validate=Range(min=0, max=10_000))

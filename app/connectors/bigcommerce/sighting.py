@@ -6,10 +6,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from app.connectors.bigcommerce import consignments, notes
-from app.connectors.bigcommerce.schema import moment, money
+from app.connectors.bigcommerce import consignments, groups, notes
 from app.connectors.bigcommerce.settings import Settings
 from app.connectors.bigcommerce.statuses import status_text
+from app.connectors.bigcommerce.values import moment, money
 from app.domain.money import ZERO
 from app.ports.sales_channel import Listed, Seen
 
@@ -61,14 +61,14 @@ class Sighter:
             gross=_gross(given),
             eligible=self.is_eligible(given),
             marked=self.is_marked(given),
-            number=platform_order_id,
+            number=platform_order_id.replace(".", "-"),
         )
 
     def listed(self, *, platform_order_id: str, given: dict[str, Any], total: Decimal | None) -> Listed:
         """The same order in a short list."""
         return Listed(
             platform_order_id=platform_order_id,
-            number=platform_order_id,
+            number=platform_order_id.replace(".", "-"),
             status=status_text(given.get("status_id")),
             eligible=self.is_eligible(given),
             total=total,
@@ -77,8 +77,34 @@ class Sighter:
         )
 
     def is_marked(self, given: dict[str, Any]) -> bool:
-        """Whether our line stands in the staff notes."""
-        return notes.is_marked(given.get("staff_notes"), note_text=self._settings.note_text)
+        """Whether our line stands in the staff notes, for the address that `given` stands for."""
+        return notes.is_marked(
+            given.get("staff_notes"),
+            note_text=self._settings.note_text,
+            group=groups.stands_for(given),
+            of=self.count_of(given),
+        )
+
+    def count_of(self, given: dict[str, Any]) -> int:
+        """How many orders of ours this order of the platform's is."""
+        return groups.count_of(given) if self._settings.several_addresses == "split" else 1
+
+    def unmarked(self, given: dict[str, Any]) -> list[int]:
+        """The addresses that do not carry our mark yet."""
+        return [
+            group
+            for group in range(1, self.count_of(given) + 1)
+            if not self.is_marked({**given, groups.GROUP: group})
+        ]
+
+    def ids_of(self, order_id: str, given: dict[str, Any]) -> list[str]:
+        """The ids of the orders of ours that this order of the platform's is."""
+        return [groups.named(order_id, group) for group in range(1, self.count_of(given) + 1)]
+
+    def seen_as(self, platform_order_id: str, body: str, given: dict[str, Any]) -> Seen:
+        """The order of ours with this id, from the platform's order that it is, or is a part of."""
+        its_body, its_given = groups.with_group(body, given, groups.group_of(platform_order_id))
+        return self.seen(platform_order_id=platform_order_id, body=its_body, given=its_given)
 
     def is_eligible(self, given: dict[str, Any]) -> bool:
         """Whether the status is one that is read, or the one our mark comes with; never for an archived order."""
