@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -49,7 +50,7 @@ def post(url: str, body: object) -> Any:  # noqa: ANN401 - any JSON value
     """Tell a sandbox something by its control door; its answer."""
     request = Request(url, data=json.dumps(body).encode(), method="POST")  # noqa: S310 - our own sandbox
     with urlopen(request, timeout=120) as answer:  # noqa: S310 - our own sandbox
-        return json.load(answer)
+        return json.load(answer, parse_float=Decimal)
 
 
 def _start(group: ProcessGroup, name: str, port: int, latency_ms: int) -> str:

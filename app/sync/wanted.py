@@ -76,8 +76,12 @@ class Change:
         return retyped(stored, changes, defaults=defaults, platform=self._connector.setting_text)
 
     def what(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
-        """What differs from before, in words that name no secret."""
-        before = {**dict.fromkeys(settings), **self._row.settings}
+        """What differs from before, in words that name no secret. A setting of a later version is first stored now as it was."""
+        asked = self.wanted.settings
+        before = {
+            **{key: None if key in asked else value for key, value in settings.items()},
+            **self._row.settings,
+        }
         return (
             *(["url"] if self.url != self._row.url else []),
             *(["allow-private"] if self._allow_private != self._row.allow_private else []),
