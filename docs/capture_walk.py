@@ -21,7 +21,7 @@ from urllib.request import Request, urlopen
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "operate.md"
 WIDTH = 112
-SHOP, ERP = "http://127.0.0.1:8090", "http://127.0.0.1:8046"
+SHOP, STORE, ERP = "http://127.0.0.1:8090", "http://127.0.0.1:8091", "http://127.0.0.1:8046"
 BLOCKS: dict[str, tuple[str, ...]] = {
     "first look": ("ordersync doctor database broker worker beat",),
     "erp": (
@@ -57,6 +57,30 @@ BLOCKS: dict[str, tuple[str, ...]] = {
         "ordersync sync bgm",
         "ordersync status",
         "ordersync queue",
+    ),
+    "probe": ("ordersync site probe bgm",),
+    "hooks": (
+        "ordersync site hooks install bgm --url http://127.0.0.1:8080",
+        f'curl -s -X POST {SHOP}/_sandbox/generate -d \'{{"count": 1, "skus": ["WID-001"], "announce": true}}\'',
+        "sleep 3; ordersync order list --limit 1",
+        "ordersync site hooks check bgm",
+    ),
+    "bigcommerce": (
+        "export BCM_TOKEN=bc_sandbox_token BCM_SECRET=bc_sandbox_client_secret",
+        (
+            "ordersync site add bcm --platform bigcommerce --prefix BCM \\\n"
+            f"  --url {STORE}/stores/sandbox1 --allow-private \\\n"
+            "  --credential token=env:BCM_TOKEN --credential client_secret=env:BCM_SECRET"
+        ),
+        "ordersync site probe bcm",
+        "ordersync sync bcm",
+    ),
+    "reconcile": (
+        "ordersync reconcile bgm",
+        "ordersync reconcile bcm",
+        "python3 -c \"import sqlite3; c = sqlite3.connect('var/ordersync.db'); c.execute('DELETE FROM rm_inbox WHERE id = 2'); c.commit()\"",
+        "ordersync reconcile bgm",
+        "ordersync reconcile bgm --heal",
     ),
 }
 
@@ -132,7 +156,11 @@ def _peers() -> Iterator[None]:
             stdout=subprocess.PIPE,
             text=True,
         )
-        for name, options in (("shop", ["--port", "8090", "--empty"]), ("erp", ["--port", "8046"]))
+        for name, options in (
+            ("shop", ["--port", "8090", "--empty"]),
+            ("bigcommerce", ["--port", "8091"]),
+            ("erp", ["--port", "8046"]),
+        )
     ]
     try:
         for each in started:

@@ -141,7 +141,8 @@ def site_probe(name: str, orders: int, dry_run: bool, as_json: bool) -> None:
 def _survey(found: probing.Probed) -> RenderableType:
     table = Table("What", "Found")
     for each in found.findings:
-        table.add_row(Text(each.what), Text(each.found, style="yellow" if each.trouble else ""))
+        label = each.what[:1].upper() + each.what[1:].replace("_", " ")
+        table.add_row(Text(label), Text(each.found, style="yellow" if each.trouble else ""))
     if not found.settings:
         return Group(table, Text("No setting has to be another."))
     settings = Table("Setting", "Value", "Why")

@@ -121,8 +121,7 @@ def reconcile(
             ],
         )
     )
-    tell = log.info if result.complete else log.warning
-    tell(
+    log.info(
         "reconciled",
         site=site.name,
         complete=result.complete,

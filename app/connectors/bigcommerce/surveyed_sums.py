@@ -14,6 +14,8 @@ from app.errors import Reject
 from app.ports.survey import Suggestion
 
 _ROUNDING = Decimal("0.05")
+_ENOUGH = 5
+"""So many orders decide; fewer leave it to each order, which is looked at in both ways."""
 
 
 def sums(bodies: Sequence[str], settings: Settings, book: Notebook) -> None:
@@ -67,11 +69,11 @@ def _choice(
     chosen: str,
 ) -> None:
     if not seen:
-        book.note(f"{what} and the total", f"No order shows how {what} and the total belong together.")
+        book.note(key, f"No order shows how {what} and the total belong together.")
         return
     inside = sum(seen)
     book.note(
-        f"{what} and the total",
+        key,
         f"Of {len(seen)} orders with {what}, in {len(seen) - inside} they {told[0]} and in {inside} they {told[1]}.",
         trouble=0 < inside < len(seen) and chosen == "auto",
     )
@@ -79,9 +81,10 @@ def _choice(
         is_inside = inside == len(seen)
         if chosen not in {"auto", words[is_inside]}:
             book.note(key, f"The setting {key}={chosen} does not fit what the orders show.", trouble=True)
-        book.settings[key] = Suggestion(
-            value=words[is_inside], why=f"In all {len(seen)} orders with {what} they {told[is_inside]}."
-        )
+        if len(seen) >= _ENOUGH:
+            book.settings[key] = Suggestion(
+                value=words[is_inside], why=f"In all {len(seen)} orders with {what} they {told[is_inside]}."
+            )
 
 
 def _levels_agree(order: dict[str, Any]) -> bool:
