@@ -24,12 +24,12 @@ def main() -> None:
     )
     *lines, last = done.stdout.rstrip("\n").split("\n")
     summary = json.loads(last)
-    orders = summary.pop("orders")
+    summary.pop("orders")
     text = "\n".join(
         f"    {line}".rstrip()
         for line in [
             "$ make demo ONCE=1",
-            *_shortened(lines, len(orders)),
+            *_shortened(lines),
             json.dumps({**summary, "orders": ["..."]}),
         ]
     )
@@ -41,11 +41,12 @@ def main() -> None:
     )
 
 
-def _shortened(lines: list[str], problems: int) -> list[str]:
-    """The table of problems cut to its first rows, and said so."""
+def _shortened(lines: list[str]) -> list[str]:
+    """The first site's table of problems cut to its first rows, and said so."""
     rows = [number for number, line in enumerate(lines) if line.startswith("│ BGM")]
-    cut, end = rows[SHOWN_PROBLEMS], max(number for number, line in enumerate(lines) if line.startswith("└"))
-    left = problems - SHOWN_PROBLEMS
+    cut = rows[SHOWN_PROBLEMS]
+    end = min(number for number, line in enumerate(lines) if number > cut and line.startswith("└"))
+    left = len(rows) - SHOWN_PROBLEMS
     return [*lines[:cut], f"│ ... {left} more".ljust(len(lines[end]) - 1) + "│", *lines[end:]]
 
 

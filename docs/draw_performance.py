@@ -61,10 +61,37 @@ def figures(report: Report) -> str:
         _beside(report),
         _of_stages(report["stages"]),
         _of_calls(report),
+        _of_quota(report["quota"]),
         [f"Memory at its peak, MB: {memory}{without}."],
         [f"What is unavoidable, orders/s each: {bounds}."],
     )
     return "\n\n".join("\n".join(block) for block in blocks)
+
+
+def _of_quota(quota: Report) -> list[str]:
+    return _table(
+        (
+            "BigCommerce, per 100 orders whose",
+            "updates",
+            "other requests",
+            "refused (429)",
+            "most in a window",
+            "quota",
+            "seconds",
+        ),
+        (
+            (
+                name,
+                *(
+                    f"{row[key]:g}"
+                    for key in ("updates_per_100", "others_per_100", "refused", "most_in_window")
+                ),
+                f"{row['quota']} in {row['window_seconds']:g} s",
+                f"{row['seconds']:.1f} for {row['orders']} orders",
+            )
+            for name, row in quota.items()
+        ),
+    )
 
 
 def _end_to_end(report: Report) -> list[str]:
