@@ -49,6 +49,8 @@ def test_everything_is_up_and_a_broken_schedule_of_beats_from_earlier_does_not_m
 
 def test_a_webhook_takes_an_order_from_the_shop_to_the_erp_within_seconds(running: Running) -> None:
     installation = running.installation
+    # The first reading of all brings the items with it.
+    assert_orders_go_through(running)
     base = f"http://127.0.0.1:{running.up.web_port}"
     until(lambda: answers(address="127.0.0.1", port=running.up.web_port), "the web server answers")
     installation.ordersync.good("site", "hooks", "install", "bgm", "--url", base)
