@@ -16,7 +16,7 @@ from app.cli.root import json_option, main, opened, show
 from app.errors import UsageError
 from app.sync import probing
 from app.sync.parts import site_named
-from app.sync.reconcile import Comparison, reconcile, sentence
+from app.sync.reconcile import Comparison, Heal, reconcile, sentence
 
 INCOMPLETE = 3
 
@@ -45,7 +45,7 @@ def run_reconcile(name: str, since: str, until: str, heal: bool, as_json: bool) 
         site_named(parts, name),
         since=_moment(since, "--from"),
         until=_moment(until, "--to"),
-        heal=heal,
+        heal=Heal.ALL if heal else Heal.NOTHING,
         # What is read again stands in the database as due; a worker comes for it within a minute.
         ring=road.ring,
     )

@@ -13,7 +13,7 @@ from app.domain.road import State, StepState
 class StoredOrder:
     """One order as the middleware has it.
 
-    `has_body`: what the platform sent of its current version is stored. `total`, `erp_id` and `external_number` are those
+    `has_body`: what the platform sent of it is stored, of an amendment as well. `total`, `erp_id` and `external_number` are those
     of its rows, None and empty where it was never written. `export` is None where no export is owed; `amended`: a later
     version waits. `document_id` is that of the ERP's document where one is linked.
     """

@@ -451,12 +451,19 @@ class Store(Protocol):
         ...
 
     def store_read(
-        self, site_id: int, sightings: Sequence[Sighting], *, read_at: datetime, run_id: int | None = None
+        self,
+        site_id: int,
+        sightings: Sequence[Sighting],
+        *,
+        read_at: datetime,
+        gone: Collection[str] = (),
+        run_id: int | None = None,
     ) -> Stored:
         """Store orders that were read by their ids: new ones, new versions. The cursor stays.
 
-        An order that is not eligible is stored only where it was sent already (as an amendment); where it was not, it is
-        closed, and where it is not known, it is left alone.
+        An order that is not eligible is stored only where it was sent already, or may have been (as an amendment); where it
+        was not, it is closed, and where it is not known, it is left alone. Of orders that are `gone` from the platform those
+        that were not sent are closed, and of the others it is noted. Nothing is stored for a site that was removed.
         """
         ...
 
@@ -464,8 +471,10 @@ class Store(Protocol):
         """Keep the completed bodies of these versions, by platform order id and version, beside what was received first."""
         ...
 
-    def note_clock(self, site_id: int, token: str, *, clock_ahead: float | None, wide: bool) -> None:
-        """How far the platform's clock is ahead of ours, and with `wide` that it was read far back now."""
+    def note_clock(
+        self, site_id: int, token: str, *, clock_ahead: float | None, wide_at: datetime | None = None
+    ) -> None:
+        """How far the platform's clock is ahead of ours, and up to when what is stamped far back was looked for, by ours."""
         ...
 
     def count_failure(self, site_id: int, *, failed: bool) -> int:
@@ -521,8 +530,8 @@ class Store(Protocol):
         """Forget at most so many deliveries that were taken before then and are done. Returns how many there were."""
         ...
 
-    def unannounced(self, run_id: int, *, after: datetime, until: datetime) -> int:
-        """How many orders this run has brought that nobody had seen before, last modified after `after` and by `until`."""
+    def unannounced(self, site_id: int, *, after: datetime, until: datetime) -> int:
+        """How many new orders, changed after `after`, polling has brought to this site by `until`."""
         ...
 
     def keep_hooks(self, site_id: int, *, url: str, secrets: str) -> None:
@@ -542,7 +551,7 @@ class Store(Protocol):
         ...
 
     def open_alert(self, site_id: int, kind: AlertKind, *, reason: str) -> bool:
-        """Tell of something, unless that is being told already. Returns whether it is told with this."""
+        """Tell of something; what is being told already gets this reason. Returns whether it is told with this."""
         ...
 
     def close_alert(self, site_id: int, kind: AlertKind) -> bool:

@@ -155,7 +155,7 @@ def _read(
         parts.store.pause_site(site.id, until=None, reason=None)
     if complete:
         parts.store.finish_reading(run_id, state=None, reason="")
-    notice_silence(parts, site, run_id=run_id, new=reading.new)
+    notice_silence(parts, site)
     state = "read" if complete else "unfinished"
     log.info(
         "fetch_ended",
@@ -203,6 +203,7 @@ class _Reading:
         self._answered_at: datetime | None = None
         self._clock_ahead = site.clock_ahead
         self._is_clock_noted = self._is_full = False
+        self._passed: datetime | None = None
         # A run that was cut off, or had no time left, has part of its orders already.
         self._limit = self._options.max_orders_per_run - parts.store.first_seen_in(run_id)
         self.new = self.again = self.skipped = 0
@@ -220,8 +221,8 @@ class _Reading:
             position = start(self._cursor, overlap=self._options.overlap, floor=self._options.min_order_date)
             first = self._ask(position)
         reached = self._read_from(position, first, until=None)
-        if reached and not self._is_full and self._look_far_back(position):
-            self._note_clock(wide=True)
+        if reached and not self._is_full:
+            self._look_far_back(position)
         return reached
 
     def _read_from(self, position: Position, answer: "_Asked | None", *, until: datetime | None) -> bool:
@@ -234,7 +235,8 @@ class _Reading:
             answer = self._ask(position) if answer is None else answer
             page = answer.page
             stored = self._store(page, position, answer.read_at)
-            self._note_clock(wide=False)
+            self._note_clock()
+            self._passed = position.since
             if stored.full:
                 # What was not read comes with the next run: the cursor stands at the last stored row.
                 self._is_full = True
@@ -261,35 +263,40 @@ class _Reading:
         self._clock_ahead = (first.page.answered_at - first.read_at).total_seconds()
         return jump(self._site.clock_ahead, self._clock_ahead, overlap=self._options.overlap)
 
-    def _note_clock(self, *, wide: bool) -> None:
+    def _note_clock(self, *, wide_at: datetime | None = None) -> None:
         """Once the cursor that was set back is stored, and not before: else a run that fails would hide that it has to be."""
-        if wide or not self._is_clock_noted:
-            self._parts.store.note_clock(self._site.id, self._token, clock_ahead=self._clock_ahead, wide=wide)
+        if wide_at is not None or not self._is_clock_noted:
+            self._parts.store.note_clock(
+                self._site.id, self._token, clock_ahead=self._clock_ahead, wide_at=wide_at
+            )
             self._is_clock_noted = True
 
-    def _look_far_back(self, read_from: Position) -> bool:
-        """Once an hour what is stamped long before the cursor is looked at again. Returns whether that was done now.
+    def _look_far_back(self, read_from: Position) -> None:
+        """Once an hour what is stamped long before the cursor is looked at again, as far as there is time.
 
         An order can be stamped an hour late by a clock that we do not see; where it was, this finds it. What was just read
         is not read again.
         """
+        now = self._parts.store.now()
         if read_from.since is None:
-            return True
+            self._note_clock(wide_at=now)
+            return
+        site, overlap = self._site, self._options.overlap
         since = far_back(
-            self._site.cursor,
-            last=self._site.wide_read_at,
-            clock_ahead=self._site.clock_ahead,
-            now=self._parts.store.now(),
-            overlap=self._options.overlap,
+            site.cursor, last=site.wide_read_at, clock_ahead=site.clock_ahead, now=now, overlap=overlap
         )
-        floor = self._options.min_order_date
         if since is None:
-            return False
-        if floor is not None and since < floor:
-            since = floor
-        if since >= read_from.since:
-            return True
-        return self._read_from(Position(since=since), None, until=read_from.since) and not self._is_full
+            return
+        floor = self._options.min_order_date
+        since = since if floor is None else max(since, floor)
+        self._passed = None
+        if since >= read_from.since or (
+            self._read_from(Position(since=since), None, until=read_from.since) and not self._is_full
+        ):
+            self._note_clock(wide_at=now)
+        elif self._passed is not None and site.wide_read_at is not None and self._passed > since:
+            # The next look goes on where this one was cut off.
+            self._note_clock(wide_at=site.wide_read_at + (self._passed - since))
 
     def _doubt_empty(self) -> None:
         """An empty list after orders have been read is either quiet times or a broken order table: ask whether any are left."""
@@ -335,6 +342,13 @@ class _Reading:
         return stored
 
 
+def skip_test(seen: Seen, options: SiteOptions) -> str | None:
+    """Why a new order is stored but not run although nobody had it before: it is a test."""
+    if options.skip_test_orders and seen.gross is not None and ZERO < seen.gross < _TEST_ORDER_BELOW:
+        return f"It is a test order: its total before discounts is {seen.gross}, below {_TEST_ORDER_BELOW}."
+    return None
+
+
 def skip_reason(seen: Seen, options: SiteOptions) -> str | None:
     """Why a new order is stored but not run, or None."""
     if seen.marked and not options.take_marked:
@@ -345,6 +359,4 @@ def skip_reason(seen: Seen, options: SiteOptions) -> str | None:
         and seen.created_at < options.min_order_date
     ):
         return f"It is older than the site's minimum order date {options.min_order_date:%Y-%m-%d}."
-    if options.skip_test_orders and seen.gross is not None and ZERO < seen.gross < _TEST_ORDER_BELOW:
-        return f"It is a test order: its total before discounts is {seen.gross}, below {_TEST_ORDER_BELOW}."
-    return None
+    return skip_test(seen, options)

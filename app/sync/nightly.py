@@ -10,13 +10,16 @@ from app.ports.store import Site
 from app.sync.alerts import close_alert, open_alert
 from app.sync.fetch import Ring
 from app.sync.options import site_options
+from app.sync.owed import away, in_time
 from app.sync.parts import Parts, maintenance_until, site_with_id
-from app.sync.reconcile import Comparison, reconcile, sentence
+from app.sync.reconcile import Comparison, Heal, reconcile, sentence
 from app.sync.schedule import next_time
 
 log = structlog.get_logger("ordersync.reconcile")
 
 _TRY_AGAIN = timedelta(hours=1)
+_LONG_AGO = timedelta(hours=36)
+"""Without a certificate of the last night a person is told why."""
 
 
 def reconcile_nightly(parts: Parts, *, site_id: int, ring: Ring) -> None:
@@ -35,17 +38,35 @@ def reconcile_nightly(parts: Parts, *, site_id: int, ring: Ring) -> None:
     if until is not None or site.cursor is None:
         return
     options = site_options(site.settings)
-    since = now - timedelta(days=options.reconcile_days)
-    if options.min_order_date is not None:
-        since = max(since, options.min_order_date)
+    started = parts.ticks()
+    # Told before it is tried: an attempt that ends its process tells nothing any more.
+    _tell_of_missing(parts, site, now=now)
     try:
-        found = reconcile(parts, site, since=since, until=None, heal=options.reconcile_heals, ring=ring)
+        unreachable = away(parts, site)
+        if unreachable is not None:
+            raise unreachable
+        found = reconcile(
+            parts,
+            site,
+            since=now - timedelta(days=options.reconcile_days),
+            until=None,
+            heal=Heal.UNMARKED if options.reconcile_heals else Heal.NOTHING,
+            ring=ring,
+            in_time=lambda: in_time(parts, started),
+        )
         _tell(parts, site, found)
-    except Misconfigured as error:
-        log.warning("not_reconciled", site=site.name, failure=type(error).__name__)
     except OrderSyncError as error:
         log.warning("not_reconciled", site=site.name, failure=type(error).__name__)
-        parts.store.plan_reconciliation(site.id, at=min(now + _TRY_AGAIN, _next(site, parts)))
+        if not isinstance(error, Misconfigured):
+            parts.store.plan_reconciliation(site.id, at=min(now + _TRY_AGAIN, _next(site, parts)))
+        _tell_of_missing(parts, site, now=now, why=error.reason)
+
+
+def _tell_of_missing(parts: Parts, site: Site, *, now: datetime, why: str = "") -> None:
+    last = parts.store.certificates(site.id, limit=1)
+    if last and now - last[0].made_at > _LONG_AGO:
+        since = f"It was not compared since {last[0].made_at:%Y-%m-%d %H:%M} UTC."
+        open_alert(parts, site, AlertKind.NOT_COMPLETE, reason=f"{since} {why}".strip())
 
 
 def _tell(parts: Parts, site: Site, found: Comparison) -> None:

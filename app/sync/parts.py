@@ -94,7 +94,12 @@ def erp_of(parts: Parts, site: Site) -> ErpRow:
     """The ERP a site's orders go to: the one it names, else the only one. Raises `Misconfigured`."""
     rows = parts.store.erps()
     if site.erp_id is not None:
-        return next(row for row in rows if row.id == site.erp_id)
+        named = next((row for row in rows if row.id == site.erp_id), None)
+        if named is None:
+            raise Misconfigured(
+                f"The ERP of the site {site.name} is not connected any more; name another (`ordersync site set {site.name} --erp NAME`)."
+            )
+        return named
     match rows:
         case (only,):
             return only

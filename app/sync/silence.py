@@ -17,20 +17,23 @@ SENT_WITHIN = timedelta(minutes=15)
 QUIET_FOR = timedelta(hours=1)
 """So long no delivery at all must have come: one that was lost by itself is no silence."""
 
+_JUST_AFTER = timedelta(minutes=1)
+"""What a delivery has brought is stored within this, and is not what polling has found."""
+
 
 def unheard(*, now: datetime, heard_at: datetime) -> tuple[datetime, datetime] | None:
-    """After and until when an order must have been changed so that its webhook is missing; None where it is too early to tell.
+    """After and until when an order must have come by polling so that its webhook is missing; None where it is too early to tell.
 
     `heard_at` is when the webhooks were last known to work.
     """
     if now - heard_at < QUIET_FOR:
         return None
-    return heard_at, now - SENT_WITHIN
+    return heard_at + _JUST_AFTER, now - SENT_WITHIN
 
 
-def notice_silence(parts: Parts, site: Site, *, run_id: int, new: int) -> None:
-    """Tell of it where this run's polling has found new orders that webhooks should have announced."""
-    if not (new and site.hook_url and site.hooks_next_check):
+def notice_silence(parts: Parts, site: Site) -> None:
+    """Tell of it where polling has found new orders that webhooks should have announced."""
+    if not (site.hook_url and site.hooks_next_check):
         return
     now = parts.store.now()
     checked_at = site.hooks_next_check - HOOKS_CHECKED_EVERY
@@ -39,7 +42,7 @@ def notice_silence(parts: Parts, site: Site, *, run_id: int, new: int) -> None:
     if span is None:
         return
     after, until = span
-    found = parts.store.unannounced(run_id, after=after, until=until)
+    found = parts.store.unannounced(site.id, after=after, until=until)
     if found:
         open_alert(
             parts,

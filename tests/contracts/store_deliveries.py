@@ -20,7 +20,7 @@ from app.ports.deliveries import (
     OwedDelivery,
 )
 from app.ports.hooks import Delivery
-from app.ports.store import NewSite, Store
+from app.ports.store import NewSite, Sighting, Store
 from app.ports.systems import Removal
 from tests.contracts.store import LEASE, START, World, at_once, seen
 from tests.contracts.store_systems import finish, new_site
@@ -222,7 +222,7 @@ class DeliveriesContract:
         assert world.store.open_alert(world.site_id, DISABLED, reason="It was off.")
         assert world.store.open_alert(other, SILENT, reason="Nor there.")
         assert world.store.open_alerts(site_id=world.site_id) == (
-            Alert(world.site_id, SILENT, "Nothing comes.", START),
+            Alert(world.site_id, SILENT, "Still nothing.", START),
             Alert(world.site_id, DISABLED, "It was off.", START),
         )
         assert [each.site_id for each in world.store.open_alerts()] == [world.site_id, world.site_id, other]
@@ -243,19 +243,19 @@ class DeliveriesContract:
         world.store.take_delivery(world.site_id, delivery())
         assert [each.kind for each in world.store.open_alerts()] == [DISABLED]
 
-    def test_orders_that_a_run_was_first_to_see_are_counted_by_when_they_were_modified(
+    def test_new_orders_that_polling_has_brought_are_counted_by_when_they_were_changed_and_found(
         self, world: World
     ) -> None:
-        hour = timedelta(hours=1)
-        world.read(
-            seen("1", at=START - 3 * hour),
-            seen("2", at=START - 2 * hour),
-            seen("3", at=START - hour),
-        )
-        counted = world.store.unannounced(world.run_id, after=START - 3 * hour, until=START - hour)
-        assert counted == 2
-        later_run = world.store.open_run(kind="orders", site_id=world.site_id)
-        assert world.store.unannounced(later_run, after=START - 9 * hour, until=START) == 0
+        minute = timedelta(minutes=1)
+        before = world.clock()
+        world.clock.advance(60)
+        world.run_id = world.store.open_run(kind="orders", site_id=world.site_id)
+        world.read(seen("1", at=before - minute), seen("2", at=before + minute))
+        read_by_id = seen("3", at=before + minute)
+        world.store.store_read(world.site_id, [Sighting(seen=read_by_id)], read_at=world.clock())
+        assert world.store.unannounced(world.site_id, after=before, until=world.clock()) == 1
+        assert world.store.unannounced(world.site_id, after=before, until=before) == 0
+        assert world.store.unannounced(world.site_id, after=world.clock(), until=world.clock() + minute) == 0
 
     def test_a_site_without_orders_goes_with_its_deliveries_and_alerts(self, world: World) -> None:
         other = second_site(world)

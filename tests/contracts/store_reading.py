@@ -12,7 +12,7 @@ from app.ports.certificates import NewCertificate
 from app.ports.sales_channel import Seen
 from app.ports.store import Failed, Sighting, Stored
 from app.ports.systems import Removal
-from tests.contracts.store import LEASE, MODIFIED, START, World, seen
+from tests.contracts.store import LEASE, MODIFIED, START, World, at_once, seen
 from tests.contracts.store_systems import finish, wait
 
 LATER = MODIFIED + timedelta(minutes=5)
@@ -95,6 +95,51 @@ class ReadingContract:
         found = world.store.order_summaries(site=None, state=None, limit=10, amended=True)
         assert [(each.platform_order_id, each.amended) for each in found] == [("1", True)]
 
+    def test_an_order_in_error_of_which_something_may_have_been_sent_is_not_closed_but_amended(
+        self, world: World
+    ) -> None:
+        batch_id, token, step = world.sent()
+        failed = Failed(id=step.step_id, reason="Two documents.", kind="duplicate")
+        world.store.settle_steps(Owed.EXPORT, batch_id=batch_id, token=token, outcomes=[failed])
+        stored = read_by_id(world, cancelled())
+        assert (stored.closed, stored.amended) == (0, 1)
+        assert len(world.open_errors()) == 1
+        assert (world.thread()["state"], world.thread()["amended_version"]) == (State.REJECTED, 2)
+
+    def test_an_order_that_is_gone_is_closed_where_nothing_was_sent_and_noted_where_something_was(
+        self, world: World
+    ) -> None:
+        finish(world, "1")
+        world.batch("2")
+
+        def gone(*ids: str) -> Stored:
+            return world.store.store_read(world.site_id, [], read_at=world.clock(), gone=ids)
+
+        assert gone("1", "2", "3").closed == 1
+        assert world.thread("2")["state"] == State.CLOSED
+        assert world.thread("2")["reason"] == "It is no longer on the platform."
+        assert world.thread("1")["state"] == State.DONE
+        assert gone("1", "2", "3").closed == 0
+        for order_id in ("1", "2"):
+            told = [each["event"] for each in world.details(order_id)["events"]]
+            assert told.count("gone") == 1
+
+    def test_an_order_that_is_read_twice_at_once_is_stored_once(self, world: World) -> None:
+        for order_id in map(str, range(1, 9)):
+            row = [Sighting(seen=seen(order_id))]
+            found = at_once(
+                lambda row=row: world.store.store_read(world.site_id, row, read_at=START),  # type: ignore[misc]
+                lambda row=row: world.other.store_read(world.site_id, row, read_at=START),  # type: ignore[misc]
+                lambda row=row: world.read(*row, read_at=START),  # type: ignore[misc]
+            )
+            assert sorted(each.new for each in found) == [0, 0, 1]
+
+    def test_nothing_is_stored_for_a_site_that_was_removed(self, world: World) -> None:
+        finish(world, "1")
+        assert world.store.remove_site(world.site_id) is Removal.KEPT
+        assert read_by_id(world, seen("2")) == Stored(batch_id=None)
+        assert world.store.order_details("2") is None
+
     def test_a_process_that_works_on_an_order_that_is_closed_settles_nothing(self, world: World) -> None:
         batch_id = world.batch("1")
         (claimed,) = world.store.claim(Stage.NORMALIZE, batch_id=batch_id, token="t", lease_seconds=LEASE)
@@ -141,11 +186,11 @@ class ReadingContract:
     ) -> None:
         token = world.store.claim_site(world.site_id, lease_seconds=LEASE)
         assert token is not None
-        world.store.note_clock(world.site_id, "another's", clock_ahead=9.0, wide=True)
+        world.store.note_clock(world.site_id, "another's", clock_ahead=9.0, wide_at=START)
         assert (world.site().clock_ahead, world.site().wide_read_at) == (None, None)
-        world.store.note_clock(world.site_id, token, clock_ahead=-3.5, wide=False)
+        world.store.note_clock(world.site_id, token, clock_ahead=-3.5)
         assert (world.site().clock_ahead, world.site().wide_read_at) == (-3.5, None)
-        world.store.note_clock(world.site_id, token, clock_ahead=-3.5, wide=True)
+        world.store.note_clock(world.site_id, token, clock_ahead=-3.5, wide_at=START)
         assert world.site().wide_read_at == START
 
     def test_failures_are_counted_in_a_row(self, world: World) -> None:

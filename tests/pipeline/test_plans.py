@@ -47,7 +47,7 @@ def _hear_of(world: World) -> None:
     assert not read_due(world.parts, site_id=world.site_id, ring=world.road.ring)
     (run, *_) = world.parts.store.runs(limit=1)
     began = run.started_at
-    world.parts.store.unannounced(run.id, after=began, until=began)
+    world.parts.store.unannounced(world.site_id, after=began, until=began)
     assert world.parts.store.last_delivery(world.site_id) is not None
     world.clock.advance(15 * 86_400)
     assert drop_old_deliveries(world.parts) == 1

@@ -10,7 +10,7 @@ from app.errors import UsageError
 from app.ports.store import Bell
 from app.sync.nightly import reconcile_nightly
 from app.sync.parts import site_with_id
-from app.sync.reconcile import Comparison, Kind, reconcile, sentence
+from app.sync.reconcile import Comparison, Heal, Kind, reconcile, sentence
 from app.sync.schedule import tick
 from tests.pipeline.world import MakeWorld, World, kit_order, plain_order
 
@@ -19,7 +19,7 @@ ORDERS = (1001, 1002, 1003)
 
 
 def compare(
-    world: World, *, heal: bool = False, since: datetime | None = None, until: datetime | None = None
+    world: World, *, heal: Heal = Heal.NOTHING, since: datetime | None = None, until: datetime | None = None
 ) -> Comparison:
     site = site_with_id(world.parts, world.site_id)
     return reconcile(world.parts, site, since=since, until=until, heal=heal, ring=world.road.ring)
@@ -72,7 +72,7 @@ def test_an_order_that_was_never_read_is_found_and_read(world: World) -> None:
     found = compare(world)
     assert kinds(found) == [("missing", "BGM-1500")]
     assert not found.complete
-    healed = compare(world, heal=True)
+    healed = compare(world, heal=Heal.ALL)
     assert healed.complete
     assert [(each.kind, each.order) for each in healed.healed] == [(Kind.MISSING, "BGM-1500")]
     world.settle()
@@ -84,7 +84,7 @@ def test_an_order_that_was_never_read_is_found_and_read(world: World) -> None:
 def test_an_order_whose_body_was_deleted_by_hand_is_found_and_its_body_read_again(world: World) -> None:
     execute(world, "DELETE FROM rm_inbox WHERE platform_order_id = '1002'")
     assert kinds(compare(world)) == [("no_body", "BGM-1002")]
-    assert compare(world, heal=True).complete
+    assert compare(world, heal=Heal.ALL).complete
     world.settle()
     (row,) = world.rows("SELECT version, body FROM rm_inbox WHERE platform_order_id = '1002'")
     assert (row["version"], '"id":1002' in row["body"].replace(" ", "")) == (1, True)
@@ -105,7 +105,7 @@ def test_an_order_that_was_deleted_with_all_it_has_is_read_again_and_finds_its_d
         "DELETE FROM rm_inbox WHERE platform_order_id = '1002'",
     )
     assert kinds(compare(world)) == [("missing", "BGM-1002")]
-    compare(world, heal=True)
+    compare(world, heal=Heal.ALL)
     world.settle()
     assert world.ends()[1002] == "done"
     assert world.document_numbers().count("BGM-1002") == 1
@@ -114,7 +114,7 @@ def test_an_order_that_was_deleted_with_all_it_has_is_read_again_and_finds_its_d
 
 def test_a_document_that_was_made_twice_by_hand_is_found(world: World) -> None:
     by_hand = world.put_document("BGM-1003")
-    found = compare(world, heal=True)
+    found = compare(world, heal=Heal.ALL)
     assert kinds(found) == [("erp_doubled", "BGM-1003")]
     assert by_hand in found.findings[0].reason
     assert found.counts["documents"] == 5
@@ -124,7 +124,7 @@ def test_a_document_that_was_deleted_by_hand_is_found_and_not_posted_again(world
     (number,) = (each["number"] for each in world.documents() if each["externalDocumentNumber"] == "BGM-1001")
     requests.post(f"{world.erp_url}/_sandbox/documents/{number}/delete", timeout=5).raise_for_status()
     for _ in range(2):
-        found = compare(world, heal=True)
+        found = compare(world, heal=Heal.ALL)
         assert kinds(found) == [("erp_missing", "BGM-1001")]
         assert number in found.findings[0].reason
         world.settle()
@@ -133,7 +133,7 @@ def test_a_document_that_was_deleted_by_hand_is_found_and_not_posted_again(world
 
 def test_another_amount_is_found_on_either_side(world: World) -> None:
     execute(world, "UPDATE rm_order SET total = '20.99' WHERE platform_order_id = '1001'")
-    found = compare(world, heal=True)
+    found = compare(world, heal=Heal.ALL)
     assert kinds(found) == [("amount", "BGM-1001"), ("erp_amount", "BGM-1001")]
     assert "19.99" in found.findings[0].reason
     assert "20.99" in found.findings[0].reason
@@ -172,8 +172,9 @@ def test_what_has_not_been_read_yet_is_no_finding_but_ends_the_certificate(world
     world.place(plain_order(1600))
     found = compare(world)
     assert (found.complete, found.counts["coming"]) == (True, 1)
-    at = datetime.fromisoformat(world.shop.order(1600)["date_modified_gmt"]).replace(tzinfo=UTC)
-    assert found.until_at == at - timedelta(seconds=1)
+    order = world.shop.order(1600)
+    first = min(order["date_created_gmt"], order["date_modified_gmt"])
+    assert found.until_at == datetime.fromisoformat(first).replace(tzinfo=UTC) - timedelta(seconds=1)
     assert "1 order not read yet" in sentence(found)
 
 
@@ -186,7 +187,7 @@ def test_an_order_that_is_closed_here_and_wanted_there_runs_again(world: World) 
     )
     found = compare(world)
     assert ("closed", "BGM-1002") in kinds(found)
-    compare(world, heal=True)
+    compare(world, heal=Heal.ALL)
     world.settle()
     assert world.ends()[1002] == "done"
     assert world.document_numbers().count("BGM-1002") == 1
@@ -198,6 +199,90 @@ def test_only_the_orders_of_the_time_that_is_asked_for_are_compared(world: World
     assert not compare(world, until=datetime(2026, 11, 20, 10, tzinfo=UTC)).complete
     with pytest.raises(UsageError, match="earlier"):
         compare(world, since=datetime(2026, 11, 21, tzinfo=UTC), until=datetime(2026, 11, 20, tzinfo=UTC))
+
+
+def test_healing_exports_nothing_that_was_skipped_on_purpose(make_world: MakeWorld) -> None:
+    marked, tiny = plain_order(1001), plain_order(1002)
+    marked["meta_data"] = [{"id": 1, "key": "sumatra_wc_integrator_exported", "value": "1"}]
+    for line in tiny["line_items"]:
+        line |= {"subtotal": "0.50", "total": "0.50", "price": 0.5}
+    tiny["total"] = "0.50"
+    world = make_world(orders=[marked])
+    world.run()
+    execute(world, "DELETE FROM rm_inbox WHERE platform_order_id = '1001'")
+    world.place(plain_order(1900))
+    world.clock.advance(7200)
+    world.run()
+    # Never read, and a test: it stays what the site's rules make of it.
+    world.shop.add_orders([tiny | _dated(LONG_AGO)])
+    assert compare(world, heal=Heal.ALL).complete
+    world.settle()
+    assert world.ends() == {1001: "skipped", 1002: "skipped", 1900: "done"}
+    assert world.document_numbers() == ["BGM-1900"]
+
+
+def test_orders_from_before_the_minimum_order_date_are_none_of_ours(make_world: MakeWorld) -> None:
+    world = make_world(orders=[plain_order(1001)], site_settings={"min_order_date": "2026-11-01"})
+    world.run()
+    world.shop.add_orders([plain_order(900, **_dated("2025-01-05T09:00:00"))])
+    assert compare(world, heal=Heal.ALL).complete
+    assert set(world.ends()) == {1001}
+
+
+def test_an_order_that_carries_our_mark_and_is_not_stored_is_left_to_a_person_at_night(world: World) -> None:
+    marked = plain_order(1500, **_dated(LONG_AGO))
+    marked["meta_data"] = [{"id": 1, "key": "sumatra_wc_integrator_exported", "value": "1"}]
+    world.shop.add_orders([marked])
+    found = compare(world, heal=Heal.UNMARKED)
+    assert (kinds(found), found.healed) == ([("missing", "BGM-1500")], ())
+    assert 1500 not in world.ends()
+    assert compare(world, heal=Heal.ALL).complete
+    world.settle()
+    assert world.document_numbers().count("BGM-1500") == 1
+
+
+def test_a_lost_body_is_found_also_when_the_platform_shows_the_order_no_more(world: World) -> None:
+    world.shop.update(1002, {"status": "completed"})
+    execute(world, "DELETE FROM rm_inbox WHERE platform_order_id = '1002'")
+    assert kinds(compare(world)) == [("no_body", "BGM-1002")]
+
+
+def test_a_lost_body_of_an_amendment_is_found_and_only_that_is_restored(world: World) -> None:
+    world.shop.update(1002, {"customer_note": "Leave it at the gate."})
+    world.run()
+    versions = "SELECT version FROM rm_inbox WHERE platform_order_id = '1002' ORDER BY version"
+    assert [row["version"] for row in world.rows(versions)] == [1, 2]
+    execute(world, "DELETE FROM rm_inbox WHERE platform_order_id = '1002' AND version = 2")
+    assert kinds(compare(world)) == [("no_body", "BGM-1002")]
+    assert compare(world, heal=Heal.ALL).complete
+    execute(world, "DELETE FROM rm_inbox WHERE platform_order_id = '1002' AND version = 1")
+    # What was exported is gone for good: the platform shows only what came of it.
+    assert kinds(compare(world, heal=Heal.ALL)) == [("no_body", "BGM-1002")]
+
+
+def test_a_certificate_reaches_no_further_than_the_last_reading(world: World) -> None:
+    read_at = max(run.started_at for run in world.parts.store.runs(site_id=world.site_id, limit=5))
+    world.clock.advance(2 * 86_400)
+    found = compare(world)
+    assert (found.complete, found.until_at) == (True, read_at)
+
+
+def test_an_order_that_is_done_without_a_document_is_found(world: World) -> None:
+    execute(
+        world,
+        "DELETE FROM rm_step WHERE kind = 'export' AND thread_id ="
+        " (SELECT id FROM rm_thread WHERE platform_order_id = '1001')",
+    )
+    (number,) = (each["number"] for each in world.documents() if each["externalDocumentNumber"] == "BGM-1001")
+    requests.post(f"{world.erp_url}/_sandbox/documents/{number}/delete", timeout=5).raise_for_status()
+    assert kinds(compare(world)) == [("erp_missing", "BGM-1001")]
+
+
+def test_orders_whose_erp_is_not_connected_any_more_are_told_as_not_compared(world: World) -> None:
+    execute(world, "UPDATE rm_erps SET removed_at = '2026-11-25 12:00:00.000000'")
+    found = compare(world)
+    assert (found.complete, found.counts["not_compared"]) == (False, 4)
+    assert "4 orders not compared" in sentence(found)
 
 
 def test_each_night_a_site_is_compared_once_and_what_is_missing_is_read(world: World) -> None:

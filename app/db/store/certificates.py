@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, insert, select, update
+from sqlalchemy import ColumnElement, FromClause, Row, Select, and_, func, insert, select, update
 
 from app.db.store.base import Base, chunks
 from app.db.tables import certificates, events, inbox, orders, sites, steps, threads
@@ -46,6 +46,7 @@ class Certificates(Base):
         with self._writing() as connection:
             now = self._now(connection)
             missing = _missing_bodies(site_id, [each.platform_order_id for each in seen])
+            # The hash of an order is that of the latest version that is known of it.
             rows = {row.platform_order_id: row for query in missing for row in connection.execute(query)}
             again = [
                 (rows[each.platform_order_id], each)
@@ -116,12 +117,20 @@ class Certificates(Base):
             connection.execute(update(sites).where(sites.c.id == site_id).values(reconcile_next_run=at))
 
 
-def _stored() -> Select[Any]:
-    same_version = (
-        (inbox.c.site_id == threads.c.site_id)
-        & (inbox.c.platform_order_id == threads.c.platform_order_id)
-        & (inbox.c.version == threads.c.version)
+_amendment = inbox.alias("amendment")
+
+
+def _of(bodies: FromClause, version: ColumnElement[Any]) -> ColumnElement[bool]:
+    """The row of `bodies` that holds this version of a thread's order."""
+    same = (
+        bodies.c.site_id == threads.c.site_id,
+        bodies.c.platform_order_id == threads.c.platform_order_id,
+        bodies.c.version == version,
     )
+    return and_(*same)
+
+
+def _stored() -> Select[Any]:
     export = (steps.c.thread_id == threads.c.id) & (steps.c.kind == Owed.EXPORT)
     return (
         select(
@@ -132,6 +141,7 @@ def _stored() -> Select[Any]:
             threads.c.reason,
             threads.c.amended_version,
             inbox.c.id.label("body"),
+            _amendment.c.id.label("amended_body"),
             orders.c.id.label("order_row"),
             orders.c.total,
             orders.c.currency,
@@ -143,7 +153,8 @@ def _stored() -> Select[Any]:
         )
         .select_from(threads)
         .outerjoin(orders, orders.c.thread_id == threads.c.id)
-        .outerjoin(inbox, same_version)
+        .outerjoin(inbox, _of(inbox, threads.c.version))
+        .outerjoin(_amendment, _of(_amendment, threads.c.amended_version))
         .outerjoin(steps, export)
     )
 
@@ -155,7 +166,7 @@ def _order(row: Row[Any]) -> StoredOrder:
         state=State(row.state),
         stage=row.stage,
         reason=row.reason,
-        has_body=row.body is not None,
+        has_body=row.body is not None and (row.amended_version is None or row.amended_body is not None),
         amended=row.amended_version is not None,
         total=row.total,
         currency=row.currency or "",
@@ -168,15 +179,11 @@ def _order(row: Row[Any]) -> StoredOrder:
 
 
 def _missing_bodies(site_id: int, platform_order_ids: list[str]) -> list[Select[Any]]:
-    same_version = (
-        (inbox.c.site_id == threads.c.site_id)
-        & (inbox.c.platform_order_id == threads.c.platform_order_id)
-        & (inbox.c.version == threads.c.version)
-    )
+    latest = func.coalesce(threads.c.amended_version, threads.c.version)
     return [
-        select(threads.c.id, threads.c.platform_order_id, threads.c.version, threads.c.content_hash)
+        select(threads.c.id, threads.c.platform_order_id, latest.label("version"), threads.c.content_hash)
         .select_from(threads)
-        .outerjoin(inbox, same_version)
+        .outerjoin(inbox, _of(inbox, latest))
         .where(threads.c.site_id == site_id, threads.c.platform_order_id.in_(part), inbox.c.id.is_(None))
         for part in chunks(platform_order_ids)
     ]

@@ -167,14 +167,14 @@ class Deliveries(Base):
                 connection.execute(delete(deliveries).where(deliveries.c.id.in_(found)))
             return len(found)
 
-    def unannounced(self, run_id: int, *, after: datetime, until: datetime) -> int:
-        """How many orders this run has brought that nobody had seen before, last modified after `after` and by `until`."""
-        began = select(runs.c.started_at).where(runs.c.id == run_id).scalar_subquery()
+    def unannounced(self, site_id: int, *, after: datetime, until: datetime) -> int:
+        """How many new orders, changed after `after`, polling has brought to this site by `until`."""
+        began = (runs.c.site_id == site_id, runs.c.started_at > after, runs.c.started_at <= until)
         query = select(func.count()).where(
-            threads.c.run_id == run_id,
-            threads.c.created_at >= began,
+            threads.c.run_id.in_(select(runs.c.id).where(*began)),
             threads.c.modified_at > after,
-            threads.c.modified_at <= until,
+            threads.c.created_at > after,
+            threads.c.created_at <= until,
         )
         with self._reading() as connection:
             return int(connection.execute(query).scalar_one())

@@ -25,7 +25,7 @@ class HooksAndAlerts(Base):
             now = self._now(connection)
             values = {"hook_url": None, "hook_secrets": None, "hooks_next_check": None}
             connection.execute(update(sites).where(sites.c.id == site_id).values(**values))
-            for kind in AlertKind:
+            for kind in (AlertKind.WEBHOOK_SILENT, AlertKind.WEBHOOK_DISABLED):
                 end_alert(connection, site_id, kind, now)
 
     def check_hooks_at(self, site_id: int, moment: datetime) -> None:
@@ -42,12 +42,15 @@ class HooksAndAlerts(Base):
             return bool(found.rowcount)
 
     def open_alert(self, site_id: int, kind: AlertKind, *, reason: str) -> bool:
-        """Tell of something, unless that is being told already. Returns whether it is told with this."""
+        """Tell of something; what is being told already gets this reason. Returns whether it is told with this."""
         key = _alert_key(site_id, kind)
         there = select(alerts.c.id).where(alerts.c.open_key == key)
         try:
             with self._writing() as connection:
-                if connection.execute(there).first() is not None:
+                told = connection.execute(
+                    update(alerts).where(alerts.c.open_key == key).values(reason=cut(reason))
+                )
+                if told.rowcount or connection.execute(there).first() is not None:
                     return False
                 row = {
                     "site_id": site_id,

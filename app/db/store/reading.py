@@ -145,14 +145,26 @@ class Reading(Base):
             return stored
 
     def store_read(
-        self, site_id: int, sightings: Sequence[Sighting], *, read_at: datetime, run_id: int | None = None
+        self,
+        site_id: int,
+        sightings: Sequence[Sighting],
+        *,
+        read_at: datetime,
+        gone: Collection[str] = (),
+        run_id: int | None = None,
     ) -> Stored:
         """Store orders that were read by their ids; the cursor stays. See the port for those that are not eligible."""
         with self._writing() as connection:
+            # Two that read the same new order would both insert it, and one that is being removed must get no more.
+            here = (sites.c.id == site_id, sites.c.removed_at.is_(None))
+            if connection.execute(select(sites.c.id).where(*here).with_for_update()).first() is None:
+                return Stored(batch_id=None)
             page = _Page(self, connection, site_id=site_id, run_id=run_id, read_at=read_at)
-            page.look_up([sighting.seen.platform_order_id for sighting in sightings])
+            page.look_up([*(sighting.seen.platform_order_id for sighting in sightings), *gone])
             for sighting in sightings:
                 page.add(sighting)
+            for each in gone:
+                page.add_gone(each)
             return page.flush(full=False)
 
     def keep_completed(self, site_id: int, bodies: Mapping[tuple[str, int], str]) -> None:
@@ -173,12 +185,14 @@ class Reading(Base):
                 ],
             )
 
-    def note_clock(self, site_id: int, token: str, *, clock_ahead: float | None, wide: bool) -> None:
-        """How far the platform's clock is ahead of ours, and with `wide` that it was read far back now."""
+    def note_clock(
+        self, site_id: int, token: str, *, clock_ahead: float | None, wide_at: datetime | None = None
+    ) -> None:
+        """How far the platform's clock is ahead of ours, and up to when what is stamped far back was looked for, by ours."""
         with self._writing() as connection:
             values: dict[str, Any] = {"clock_ahead": clock_ahead}
-            if wide:
-                values["wide_read_at"] = self._now(connection)
+            if wide_at is not None:
+                values["wide_read_at"] = wide_at
             connection.execute(
                 update(sites).where(sites.c.id == site_id, sites.c.lease_token == token).values(**values)
             )
@@ -223,6 +237,7 @@ class _Page:
         self._again: list[tuple[Row[Any], Sighting]] = []
         self._amended: list[tuple[Row[Any], Sighting]] = []
         self._closed: list[tuple[Row[Any], Sighting]] = []
+        self._gone: list[Row[Any]] = []
         self._unchanged = 0
 
     def look_up(self, platform_order_ids: list[str]) -> None:
@@ -237,7 +252,11 @@ class _Page:
         exports = select(steps.c.thread_id).where(steps.c.kind == Owed.EXPORT, steps.c.state.in_(SENT))
         for part in chunks([row.id for row in self._known.values()]):
             self._sent.update(self._connection.scalars(exports.where(steps.c.thread_id.in_(part))))
-            linked = select(steps.c.thread_id).where(steps.c.thread_id.in_(part), steps.c.document_id != "")
+            # An intent outlives a failure after which something may still come of it.
+            may_be_there = (steps.c.document_id != "") | steps.c.intent_at.is_not(None)
+            linked = select(steps.c.thread_id).where(
+                steps.c.thread_id.in_(part), steps.c.kind == Owed.EXPORT, may_be_there
+            )
             self._linked.update(self._connection.scalars(linked))
 
     def is_new(self, seen: Seen) -> bool:
@@ -252,14 +271,20 @@ class _Page:
         unchanged = seen.content_hash == row.content_hash and not self._comes_back(sighting, row)
         if self._is_older(seen, row) or (unchanged and (seen.eligible or row.id in self._sent)):
             self._unchanged += 1
-        elif row.id in self._sent:
+        elif row.id in self._sent or (not seen.eligible and row.id in self._linked):
             self._amended.append((row, sighting))
         elif seen.eligible:
             self._again.append((row, sighting))
             return True
-        elif row.state in _OPEN and row.id not in self._linked:
+        elif row.state in _OPEN:
             self._closed.append((row, sighting))
         return False
+
+    def add_gone(self, platform_order_id: str) -> None:
+        """Take in that the platform has no such order any more."""
+        row = self._known.get(platform_order_id)
+        if row is not None and (row.state in _OPEN or row.id in self._sent or row.id in self._linked):
+            self._gone.append(row)
 
     def _add_unseen(self, sighting: Sighting) -> bool:
         if not sighting.seen.eligible:
@@ -301,7 +326,7 @@ class _Page:
             again=len(self._again),
             amended=len(self._amended),
             known=self._unchanged,
-            closed=len(self._closed),
+            closed=len(self._closed) + sum(not self._may_be_there(row) for row in self._gone),
             full=full,
         )
 
@@ -437,12 +462,32 @@ class _Page:
             ]
         )
 
+    def _may_be_there(self, row: Row[Any]) -> bool:
+        return row.id in self._sent or row.id in self._linked
+
+    def _close_gone(self) -> list[int]:
+        """Orders that are gone from the platform: closed where nothing was sent, else only told. The threads that were closed."""
+        closed = [row.id for row in self._gone if not self._may_be_there(row)]
+        if closed:
+            values = {"state": State.CLOSED, "reason": "It is no longer on the platform.", "hold_kind": ""}
+            over = {"next_at": None, "lease_until": None, "lease_token": None, "updated_at": self._now}
+            connection, fence = self._connection, {"fence": threads.c.fence + 1}
+            connection.execute(
+                update(threads).where(threads.c.id.in_(closed)).values(**values, **over, **fence)
+            )
+        told = select(events.c.thread_id).where(
+            events.c.thread_id.in_([row.id for row in self._gone]), events.c.event == "gone"
+        )
+        known = set(self._connection.scalars(told)) if self._gone else set()
+        self._note([(row.id, "gone", {}) for row in self._gone if row.id not in known])
+        return closed
+
     def _close(self) -> None:
         """What the platform no longer wants, and was sent to nobody, is owed to nobody."""
-        if not self._closed:
-            return
         free = {"lease_until": None, "lease_token": None}
-        ids = [row.id for row, _ in self._closed]
+        ids = [*(row.id for row, _ in self._closed), *self._close_gone()]
+        if not ids:
+            return
         self._connection.execute(
             update(steps)
             .where(steps.c.thread_id.in_(ids), steps.c.state.in_(STEP_UNFINISHED))
@@ -470,4 +515,5 @@ class _Page:
             }
             for thread_id, event, detail in entries
         ]
-        self._connection.execute(insert(events), rows)
+        if rows:
+            self._connection.execute(insert(events), rows)
