@@ -20,6 +20,8 @@ from app.ports.survey import Finding, Suggestion, Survey
 _PAGE = 100
 _FAR = timedelta(days=1)
 _SLOW_CLOCK = 120.0
+_ENOUGH = 3
+"""So many orders decide about a setting that lets others pass; fewer are shown, and a person decides."""
 
 
 def survey(calls: Calls, *, settings: Settings, orders: int, now: datetime) -> Survey:
@@ -213,7 +215,7 @@ def _totals(sample: _Sample, settings: Settings) -> tuple[list[Finding], dict[st
             trouble=bool(unbalanced),
         )
     ]
-    if as_gift_card and all(as_gift_card) and not settings.gift_card_by_difference:
+    if len(as_gift_card) >= _ENOUGH and all(as_gift_card) and not settings.gift_card_by_difference:
         why = f"{counted(unbalanced, 'order')} cost less than their lines, as gift cards without a trace leave them"
         suggestions["gift_card_by_difference"] = Suggestion("true", why)
     fractions = sum(any(_is_fraction(line) for line in row.get("line_items") or ()) for row in sample.rows)
