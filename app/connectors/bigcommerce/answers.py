@@ -8,6 +8,7 @@ from app.transport import Answer, parse_json
 _LONGEST = 300
 _ACCOUNTS_PAGE = "Settings > Store-level API accounts"
 _READ_SCOPES = "Orders (modify), Order transactions (read-only) and Information & settings (read-only)"
+_GOOD = (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT)
 _TRANSIENT = {
     HTTPStatus.REQUEST_TIMEOUT: "The store took too long to read the request.",
     HTTPStatus.CONFLICT: "Somebody else is changing the same thing.",
@@ -49,6 +50,21 @@ def what_came(answer: Answer) -> str:
 def says_missing(answer: Answer) -> bool:
     """Whether the store itself says that there is no such thing; a proxy's page or an empty 404 does not count."""
     return answer.status == HTTPStatus.NOT_FOUND and bool(said(answer))
+
+
+def good(answer: Answer, *, about: str = "orders") -> Answer:
+    """The answer to a read, if it is a good one; else raises what it comes to."""
+    if answer.status not in _GOOD:
+        raise read_failure(answer, about=about)
+    return answer
+
+
+def good_list(answer: Answer) -> Answer:
+    """The answer to a list of orders, which every store has, if it is a good one; else raises what it comes to."""
+    missing = wrong_address(answer)
+    if missing is not None:
+        raise missing
+    return good(answer)
 
 
 def read_failure(answer: Answer, *, about: str = "orders") -> OrderSyncError:

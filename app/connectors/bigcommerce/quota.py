@@ -75,6 +75,11 @@ class Quota:
             elif self._left is not None:
                 self._left -= 1  # It may have been counted.
 
+    def give_back(self) -> None:
+        """A place is not needed after all: nothing was sent."""
+        with self._lock:
+            self._in_flight -= 1
+
     def refused(self, headers: Mapping[str, str]) -> float:
         """A request was answered with 429: nothing more goes out for so many seconds, which are returned.
 
