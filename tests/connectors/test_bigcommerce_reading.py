@@ -11,6 +11,7 @@ import pytest
 from app.connectors.bigcommerce import reading
 from app.connectors.bigcommerce.bodies import orders
 from app.connectors.bigcommerce.calls import store_url
+from app.connectors.bigcommerce.parts import lacking
 from app.connectors.bigcommerce.settings import Settings
 from app.connectors.bigcommerce.sighting import Sighter
 from app.domain.order import LineType
@@ -393,6 +394,22 @@ def test_bodies_that_are_no_orders_come_back_as_they_are(shop: Shop) -> None:
     given = ["", "{", "[]", "{}", body([line()])]
     assert shop.open().complete(given) == given
     assert shop.calls() == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "asked"),
+    [
+        ({"consignments": {"shipping": [{"url": "u", "resource": "r"}]}}, {"products", "shipping_addresses"}),
+        ({"shipping_address_count": 2}, {"shipping_addresses"}),
+        ({"consignments": {"shipping": []}, "items_total": 0}, {"products", "shipping_addresses"}),
+        ({"consignments": None, "items_total": None}, {"products", "shipping_addresses"}),
+        ({"consignments": {"pickups": [{"id": 1, "line_items": [line()]}]}}, set()),
+        ({"store_credit_amount": "16.5", "payment_method": "Credit Card"}, {"transactions"}),
+        ({"total_inc_tax": "0.00", "payment_method": "Credit Card"}, set()),
+    ],
+)
+def test_what_a_body_does_not_show_is_asked_for(changes: dict[str, Any], asked: set[str]) -> None:
+    assert set(lacking(json.loads(body(**changes)), settings=Settings())) == asked
 
 
 # Labels, counting, measuring

@@ -94,7 +94,7 @@ def _is_between(created_at: datetime | None, since: datetime | None, until: date
 def _total(given: dict[str, Any], settings: Settings) -> Decimal | None:
     """The order's total in our words, as far as the header alone tells; None where it cannot be read."""
     try:
-        header = {name: money(given.get(name, 0)) for name in _HEADER}
+        header = {name: money(given.get(name) or 0) for name in _HEADER}
         header["total_inc_tax"] = money(given["total_inc_tax"])
     except (KeyError, ValueError):
         return None
