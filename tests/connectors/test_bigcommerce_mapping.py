@@ -116,7 +116,10 @@ def test_discounts_that_are_told_without_tax_fit_the_other_reading() -> None:
 
 
 def test_a_discount_that_only_the_order_tells_is_spread_over_its_lines() -> None:
-    rows = [line(1), line(2, total_ex_tax="30.0000", total_inc_tax="33.0000", total_tax="3.0000")]
+    rows = [
+        line(1, applied_discounts=None),
+        line(2, total_ex_tax="30.0000", total_inc_tax="33.0000", total_tax="3.0000", applied_discounts=None),
+    ]
     order = normal(body(rows, discount_amount="4.4000", total_tax="4.1000"))
     assert amounts(order, LineType.PRODUCT) == ["9.00", "27.00"]
 
@@ -482,10 +485,21 @@ def test_an_order_for_several_addresses_is_rejected_with_its_number_of_them() ->
 # What a store may show in another way
 
 
+def test_what_is_kept_of_a_file_is_where_it_lies_and_not_its_name_alone() -> None:
+    option = {"display_name": "Logo", "display_value": "logo.png", "type": "File Upload"}
+    where = '{"originalName": "logo.png", "temporaryPath": "abc123"}'
+    order = normal(body([line(product_options=[{**option, "value": where}])]))
+    assert dict(order.meta)["line 501: Logo"] == where
+
+
 def test_a_discount_that_is_larger_than_its_line_is_taken_off_the_others_too() -> None:
     free = {"total_tax": "0", "total_ex_tax": "10", "total_inc_tax": "10"}
     rows = [line(1, **free, applied_discounts=[discount("15.0000")]), line(2, **free)]
-    shipping = {"shipping_cost_ex_tax": "5", "shipping_cost_inc_tax": "5", "shipping_cost_tax": "0"}
+    shipping: dict[str, Any] = {
+        "shipping_cost_ex_tax": "5",
+        "shipping_cost_inc_tax": "5",
+        "shipping_cost_tax": "0",
+    }
     order = normal(body(rows, discount_amount="15", total_tax="0", total_inc_tax="10", **shipping))
     assert amounts(order, LineType.PRODUCT) == ["0.00", "5.00"]
     assert amounts(order, LineType.SHIPPING) == ["5.00"]
@@ -496,7 +510,8 @@ def test_a_discount_that_is_larger_than_its_line_is_taken_off_the_others_too() -
 def test_what_lines_that_tell_their_discounts_do_not_account_for_is_off_shipping(
     told: dict[str, Any], off: str
 ) -> None:
-    order = normal(body([line(**told)], **{off: "5.5000"}, total_tax="1.0000", is_tax_inclusive_pricing=True))
+    changes: dict[str, Any] = {off: "5.5000", "total_tax": "1.0000", "is_tax_inclusive_pricing": True}
+    order = normal(body([line(**told)], **changes))
     assert amounts(order, LineType.PRODUCT) == ["10.00"]
     assert amounts(order, LineType.SHIPPING) == ["0.00"]
 

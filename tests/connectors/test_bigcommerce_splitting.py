@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.connectors.bigcommerce.groups import count_of
 from app.connectors.bigcommerce.mapping import normalize
 from app.connectors.bigcommerce.settings import Settings
 from app.domain.balance import computed_total, expected_total

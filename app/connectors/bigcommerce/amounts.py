@@ -171,8 +171,10 @@ def _taxes(exact: Sequence[_Exact], total: Decimal) -> tuple[Decimal, ...]:
     A line's own tax is often that before discounts (contract, section 4), so it counts only for what is left of the line.
     """
     own = [each.tax for each in exact]
-    if sum(own, ZERO) == total or total <= ZERO:
-        return tuple(own) if total > ZERO else tuple(ZERO for _ in own)
+    if total <= ZERO:
+        return tuple(ZERO for _ in own)
+    if sum(own, ZERO) == total and all(each.tax <= max(ZERO, each.net) for each in exact):
+        return tuple(own)
     weights = [_after_discounts(each) for each in exact]
     if not sum(weights, ZERO):
         weights = [max(ZERO, each.net) for each in exact]

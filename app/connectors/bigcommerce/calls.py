@@ -159,7 +159,7 @@ class Calls:
             if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
                 self.quota.answered()
                 return answer
-            wait = self.quota.refused(answer.headers)
+            wait = self.quota.refused(answer)
         raise Retry("The store keeps refusing requests, its quota is used up.", after=wait)
 
     def each(
