@@ -199,6 +199,25 @@ def test_orders_and_the_census_are_read_with_documented_parameters_only() -> Non
         ] == ["118"]
 
 
+def test_a_store_that_knows_no_direction_of_sorting_is_surveyed_from_its_last_page_back() -> None:
+    several = [json.loads(body(id=each)) for each in range(1, 8)]
+
+    def paged(method: str, path: str) -> Answered:
+        query = {key: values[0] for key, values in parse_qs(urlsplit(path).query).items()}
+        if path.startswith("/v2/orders/count"):
+            return answered({"count": 7})
+        if path.startswith("/v2/orders?") and query.get("sort") == "id" and "page" in query:
+            size, page = int(query["limit"]), int(query["page"])
+            return answered(several[(page - 1) * size : page * size])
+        return strict(method, path)
+
+    with Script(paged) as script:
+        found = script.open().survey(orders=5)
+        pages = [each for each in script.seen if "page=" in each]
+    assert "5" in next(each.found for each in found.findings if each.what == "eligible")
+    assert len(pages) == 2
+
+
 def test_an_eligible_order_that_no_list_shows_is_waited_for() -> None:
     given = json.loads(body())
     with (

@@ -76,9 +76,9 @@ def good_list(answer: Answer) -> Answer:
 def asked_wait(answer: Answer) -> float | None:
     """Seconds that the store asks us to wait, by the longer of its two headers, an hour at most; None where it does not say."""
     own = answer.headers.get("X-Retry-After", "").strip()
-    waits = [] if answer.retry_after is None else [answer.retry_after]
+    waits: list[float] = [] if answer.retry_after is None else [answer.retry_after]
     if own.isascii() and own.isdigit():
-        waits.append(min(float(own), LONGEST_WAIT))
+        waits.append(min(int(own[:10]), LONGEST_WAIT))
     return max(waits, default=None)
 
 

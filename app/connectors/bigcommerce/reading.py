@@ -22,7 +22,7 @@ INCLUDES = {
 }
 """Addresses and lines come with each order, in the form that is not called legacy (contract, section 2)."""
 LIMIT = 250
-_NOT_UNDERSTOOD = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
+NOT_UNDERSTOOD = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
 _ONE_SECOND = timedelta(seconds=1)
 _WIDEST_GAP = 20
 """Orders between two wanted ones that are read along, rather than to make another call."""
@@ -52,7 +52,7 @@ class ByTime:
     def list(self, calls: Calls, parameters: Mapping[str, str]) -> Answer:
         """The list that was answered."""
         answer = calls.order_list({**parameters, "sort": self._sort})
-        if answer.status in _NOT_UNDERSTOOD and ":" in self._sort:
+        if answer.status in NOT_UNDERSTOOD and ":" in self._sort:
             plain = calls.orders({**parameters, "sort": "date_modified"})
             self._sort = "date_modified"
             return plain
