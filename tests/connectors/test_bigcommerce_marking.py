@@ -327,6 +327,39 @@ def test_a_mark_that_only_the_answer_to_the_update_shows_is_unknown() -> None:
     assert "does not show that yet" in error.value.reason
 
 
+def test_an_order_that_no_list_shows_waits_and_its_neighbour_is_marked() -> None:
+    rows = {each: json.loads(body(id=int(each))) for each in ("118", "119")}
+
+    def store(method: str, path: str) -> Answered:
+        order = rows.get(path.rpartition("/")[2])
+        if order is None:
+            return answered([rows["119"]])
+        if method == "PUT":
+            order |= json.loads(script.sent[-1])
+        return answered(order)
+
+    with Script(store) as script:
+        outcomes = script.open(parallel="1").acknowledge(["118", "119"])
+    assert isinstance(outcomes["118"], Retry)
+    assert rows["118"]["status_id"] == 11
+    assert isinstance(outcomes["119"], Seen)
+
+
+def test_a_marked_order_that_no_list_shows_any_more_is_unknown() -> None:
+    order = json.loads(body())
+
+    def store(method: str, path: str) -> Answered:
+        if method == "PUT":
+            order.update(json.loads(script.sent[-1]))
+        if path.startswith("/v2/orders?"):
+            return answered([order] if order["status_id"] == 11 else [])
+        return answered(order)
+
+    with Script(store) as script, pytest.raises(Unknown) as error:
+        script.open().acknowledge(["118"])
+    assert "could not be looked at afterwards" in error.value.reason
+
+
 def test_a_mark_that_nothing_shows_is_a_rejection() -> None:
     before = json.loads(body())
     with Script(lambda method, _path: answered(before if method == "PUT" else [before])) as script:

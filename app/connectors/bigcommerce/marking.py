@@ -13,7 +13,7 @@ from app.connectors.bigcommerce import notes
 from app.connectors.bigcommerce.bodies import identifier, single
 from app.connectors.bigcommerce.calls import Calls, Stale
 from app.connectors.bigcommerce.groups import GROUP, base_of, group_of, is_id
-from app.connectors.bigcommerce.reading import Look, look, stands
+from app.connectors.bigcommerce.reading import Look, look, not_listed, stands
 from app.connectors.bigcommerce.settings import Settings
 from app.connectors.bigcommerce.sighting import Sighter
 from app.connectors.bigcommerce.statuses import status_text
@@ -87,7 +87,7 @@ class Marking:
             self._updated = {}
             return False
         self._outcomes |= {
-            each: self._after(each, stands(self._sighter, each, looks[base_of(each)]), shown=shown)
+            each: self._after(each, looks[base_of(each)], shown=shown)
             for each, shown in self._updated.items()
         }
         self._updated = {}
@@ -123,6 +123,9 @@ class Marking:
                 case _:
                     self._outcomes[each] = _gone(each)
         if looked is None or not wanted:
+            return None
+        if looked.hidden:
+            self._outcomes |= dict.fromkeys(wanted, not_listed(base))
             return None
         given = looked.given
         fresh = [group_of(each) for each, seen in wanted.items() if not seen.marked]
@@ -161,8 +164,11 @@ class Marking:
     def _shows_mark(self, order_id: str, given: dict[str, Any]) -> bool:
         return self._sighter.is_marked({**given, GROUP: group_of(order_id)})
 
-    def _after(self, order_id: str, stand: Seen | Gone, *, shown: bool) -> Seen | OrderSyncError:
+    def _after(self, order_id: str, looked: Look | None, *, shown: bool) -> Seen | OrderSyncError:
         """What came of an update that the store says it has made; `shown`: its answer had the mark."""
+        if looked is not None and looked.hidden:
+            return _not_seen(order_id, not_listed(base_of(order_id)))
+        stand = stands(self._sighter, order_id, looked)
         if isinstance(stand, Gone):
             return _gone(order_id)
         given = parse_json(stand.body)

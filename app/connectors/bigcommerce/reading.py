@@ -1,7 +1,7 @@
 """Orders as the store shows them: lists of what changed, and single orders looked up by id in as few calls as can be."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
@@ -31,11 +31,15 @@ _IGNORED = "The store's answer holds orders that were not asked for: it did not 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """An order as the store showed it: its raw text, its parsed value, and when the answer came, in seconds of the calls' clock."""
+    """An order as the store showed it: its raw text, its parsed value, and when the answer came, in seconds of the calls' clock.
+
+    `hidden`: no list shows the order although it is eligible, so that the body lacks what only lists show.
+    """
 
     body: str
     given: dict[str, Any]
     at: float
+    hidden: bool = False
 
 
 class ByTime:
@@ -104,9 +108,20 @@ def date_parameter(moment: datetime) -> str:
 
 
 def read(calls: Calls, sighter: Sighter, wanted: Sequence[str]) -> dict[str, Seen | Gone]:
-    """How these orders stand now. `Gone` is said only where the store, asked for this very order, says that it is not there."""
+    """How these orders stand now. `Gone` is said only where the store, asked for this very order, says that it is not there.
+
+    Raises `Retry` for an eligible order that no list shows.
+    """
     looks = look(calls, sighter, wanted)
+    for base, each in looks.items():
+        if each is not None and each.hidden:
+            raise not_listed(base)
     return {each: stands(sighter, each, looks.get(base_of(each))) for each in wanted}
+
+
+def not_listed(order_id: str) -> Retry:
+    """What is said of an eligible order that the store has, but shows in no list."""
+    return Retry(f"The store has the order {order_id}, but its list does not show it.")
 
 
 def look(calls: Calls, sighter: Sighter, wanted: Sequence[str]) -> dict[str, Look | None]:
@@ -173,11 +188,9 @@ def _span(calls: Calls, ids: Sequence[int]) -> dict[str, Look | None]:
 
 
 def _hidden(calls: Calls, sighter: Sighter, order_id: str) -> Look | None:
-    """An order that no list shows, None where there is none. Raises `Retry` for one that a list has to show."""
+    """An order that no list shows, None where there is none."""
     found = _one(calls, order_id, {})
-    if found is not None and sighter.is_eligible(found.given):
-        raise Retry(f"The store has the order {order_id}, but its list does not show it.")
-    return found
+    return None if found is None else replace(found, hidden=sighter.is_eligible(found.given))
 
 
 def _one(calls: Calls, order_id: str, parameters: Mapping[str, str]) -> Look | None:
