@@ -95,7 +95,8 @@ class HttpClient:
         body: bytes | None = None
         sent = dict(headers or {})
         if json is not None:
-            body = json_module.dumps(json, ensure_ascii=False, default=_number).encode()
+            # In ASCII with escapes, which carry every text there is: half of a surrogate pair has no form in UTF-8.
+            body = json_module.dumps(json, default=_number).encode()
             sent.setdefault("Content-Type", "application/json")
         elif form is not None:
             body = urlencode(form).encode()

@@ -43,8 +43,14 @@ class Shop:
             http_timeout=http_timeout,
         )
 
-    def open(self, *, clock: Callable[[], float] = time.monotonic, **options: Any) -> BigCommerce:
-        return BigCommerce(self.account(**options), now=lambda: self.now, clock=clock)
+    def open(
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        **options: Any,
+    ) -> BigCommerce:
+        return BigCommerce(self.account(**options), now=lambda: self.now, clock=clock, sleep=sleep)
 
     def advance(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)

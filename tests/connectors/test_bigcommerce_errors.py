@@ -2,15 +2,25 @@
 
 import json
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
-from app.connectors.bigcommerce.answers import read_failure, said, says_missing, what_came, write_failure
+from app.connectors.bigcommerce.answers import (
+    good_list,
+    read_failure,
+    said,
+    says_missing,
+    what_came,
+    write_failure,
+)
 from app.connectors.bigcommerce.client import BigCommerce
 from app.domain.reading import Position
 from app.errors import Misconfigured, OrderSyncError, Reject, Retry, Unknown
 from app.ports.connector import Account
 from app.transport import Answer
+from tests.connectors.bigcommerce_orders import body
+from tests.connectors.bigcommerce_script import MISSING, Script, answered
 from tests.connectors.bigcommerce_store import Shop
 
 
@@ -99,7 +109,7 @@ WRITES: list[tuple[Answer, type[OrderSyncError], str]] = [
     (answer(400), Unknown, ""),
     (answer(408), Unknown, ""),
     (answer(409), Retry, ""),
-    (answer(413), Misconfigured, ""),
+    (answer(413), Reject, "platform"),
     (answer(422, V3), Reject, "platform"),
     (answer(423), Retry, ""),
     (answer(429), Retry, ""),
@@ -128,6 +138,58 @@ def test_a_wait_that_is_asked_for_is_handed_on() -> None:
     error = read_failure(answer(503, **{"Retry-After": "17"}))
     assert isinstance(error, Retry)
     assert error.after == 17
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        ({"X-Retry-After": "9"}, 9),
+        ({"X-Retry-After": "9", "Retry-After": "17"}, 17),
+        ({"X-Retry-After": "999999999"}, 3600),
+        ({"X-Retry-After": "NaN"}, None),
+    ],
+)
+def test_the_longer_wait_that_is_asked_for_counts_and_never_more_than_an_hour(
+    headers: dict[str, str], wait: float | None
+) -> None:
+    error = read_failure(answer(503, **headers))
+    assert isinstance(error, Retry)
+    assert error.after == wait
+
+
+@pytest.mark.parametrize(
+    ("given", "failure"),
+    [
+        (answer(404, V2), Misconfigured),
+        (answer(404, "<html>", kind="text/html"), Retry),
+        (answer(404), Retry),
+        (answer(400, V2), Misconfigured),
+        (answer(415, V2), Misconfigured),
+        (answer(422, V3), Misconfigured),
+        (answer(400), Retry),
+        (answer(503), Retry),
+    ],
+    ids=lambda each: str(getattr(each, "status", "")),
+)
+def test_a_list_of_orders_that_the_store_refuses_in_its_own_words_stops_the_site(
+    given: Answer, failure: type[OrderSyncError]
+) -> None:
+    with pytest.raises(OrderSyncError) as error:
+        good_list(given)
+    assert type(error.value) is failure
+
+
+@pytest.mark.parametrize("name", ["transactions", "coupons", "products"])
+def test_a_part_of_an_order_that_is_not_found_is_named_and_waited_for(name: str) -> None:
+    changes: dict[str, Any] = {
+        "transactions": {"payment_method": "Credit Card"},
+        "coupons": {"coupon_discount": "1.0000"},
+        "products": {"items_total": 9},
+    }
+    with Script(lambda _method, _path: answered(MISSING, status=404)) as script:
+        (failure,) = script.open().complete([body(**changes[name])])
+    assert isinstance(failure, Retry)
+    assert f"the {name} of order 118" in failure.reason
 
 
 @pytest.fixture

@@ -116,7 +116,10 @@ def test_discounts_that_are_told_without_tax_fit_the_other_reading() -> None:
 
 
 def test_a_discount_that_only_the_order_tells_is_spread_over_its_lines() -> None:
-    rows = [line(1), line(2, total_ex_tax="30.0000", total_inc_tax="33.0000", total_tax="3.0000")]
+    rows = [
+        line(1, applied_discounts=None),
+        line(2, total_ex_tax="30.0000", total_inc_tax="33.0000", total_tax="3.0000", applied_discounts=None),
+    ]
     order = normal(body(rows, discount_amount="4.4000", total_tax="4.1000"))
     assert amounts(order, LineType.PRODUCT) == ["9.00", "27.00"]
 
@@ -479,6 +482,156 @@ def test_an_order_for_several_addresses_is_rejected_with_its_number_of_them() ->
     assert "2 addresses" in error.reason
 
 
+# What a store may show in another way
+
+
+def test_what_is_kept_of_a_file_is_where_it_lies_and_not_its_name_alone() -> None:
+    option = {"display_name": "Logo", "display_value": "logo.png", "type": "File Upload"}
+    where = '{"originalName": "logo.png", "temporaryPath": "abc123"}'
+    order = normal(body([line(product_options=[{**option, "value": where}])]))
+    assert dict(order.meta)["line 501: Logo"] == where
+
+
+def test_a_discount_that_is_larger_than_its_line_is_taken_off_the_others_too() -> None:
+    free = {"total_tax": "0", "total_ex_tax": "10", "total_inc_tax": "10"}
+    rows = [line(1, **free, applied_discounts=[discount("15.0000")]), line(2, **free)]
+    shipping: dict[str, Any] = {
+        "shipping_cost_ex_tax": "5",
+        "shipping_cost_inc_tax": "5",
+        "shipping_cost_tax": "0",
+    }
+    order = normal(body(rows, discount_amount="15", total_tax="0", total_inc_tax="10", **shipping))
+    assert amounts(order, LineType.PRODUCT) == ["0.00", "5.00"]
+    assert amounts(order, LineType.SHIPPING) == ["5.00"]
+
+
+@pytest.mark.parametrize("told", [{}, {"discounted_total_inc_tax": "11.0000"}])
+@pytest.mark.parametrize("off", ["discount_amount", "coupon_discount"])
+def test_what_lines_that_tell_their_discounts_do_not_account_for_is_off_shipping(
+    told: dict[str, Any], off: str
+) -> None:
+    changes: dict[str, Any] = {off: "5.5000", "total_tax": "1.0000", "is_tax_inclusive_pricing": True}
+    order = normal(body([line(**told)], **changes))
+    assert amounts(order, LineType.PRODUCT) == ["10.00"]
+    assert amounts(order, LineType.SHIPPING) == ["0.00"]
+
+
+@pytest.mark.parametrize("told", [{"applied_discounts": None}, {"discounted_total_inc_tax": "8.0000"}])
+def test_what_lines_do_not_tell_in_full_is_off_the_lines(told: dict[str, Any]) -> None:
+    order = normal(body([line(**told)], discount_amount="3.0000", is_tax_inclusive_pricing=True))
+    assert amounts(order, LineType.SHIPPING) == ["5.00"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"payment_status": "declined"}, "declined"),
+        ({"payment_status": "", "payment_method": ""}, "no payment method although 6.50"),
+    ],
+)
+def test_what_is_left_to_be_paid_is_checked_where_credit_has_lowered_the_total(
+    changes: dict[str, Any], words: str
+) -> None:
+    error = rejected(body(store_credit_amount="10.0000", total_inc_tax="6.5000", **changes))
+    assert (error.kind, words in error.reason) == ("payment", True)
+
+
+def test_an_order_that_credit_paid_in_full_needs_no_payment_wherever_the_total_stands() -> None:
+    for total in ("16.5000", "0.0000"):
+        order = normal(
+            body(store_credit_amount="16.5", total_inc_tax=total, payment_method="", payment_status="")
+        )
+        assert order.total == 0
+
+
+EMPTY: dict[str, Any] = {"pickups": [], "shipping": [], "downloads": [], "email": {"gift_certificates": []}}
+LINK = {"url": "u", "resource": "r"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"consignments": {**EMPTY, "shipping": [LINK]}, "_parts": {"products": [line(order_address_id=9)]}},
+        {
+            "consignments": LINK,
+            "shipping_address_count": 1,
+            "_parts": {"products": [line()], "shipping_addresses": []},
+        },
+        {"consignments": EMPTY, "_parts": {"products": [line(order_address_id=9)], "shipping_addresses": []}},
+        {"ship": [{**ADDRESS, "id": 9, "street_1": "", "city": "", "zip": "", "line_items": [line()]}]},
+    ],
+)
+def test_an_order_that_is_shipped_to_an_address_that_is_not_shown_never_goes_to_the_billing_address(
+    changes: dict[str, Any],
+) -> None:
+    error = rejected(body(**changes))
+    assert error.kind == "address"
+    assert "shipping" in str(error.field)
+
+
+@pytest.mark.parametrize(
+    "consignments",
+    [
+        {**EMPTY, "downloads": [{"line_items": [line(type="digital", order_address_id=4)]}]},
+        {**EMPTY, "pickups": [{"id": 4, "line_items": [line(order_address_id=4)]}]},
+        {**EMPTY, "email": {"gift_certificates": [{"line_items": [line(type="giftcertificate")]}]}},
+    ],
+)
+def test_what_is_downloaded_fetched_or_mailed_goes_to_the_billing_address(consignments: Any) -> None:
+    order = normal(body(consignments=consignments, shipping_address_count=0))
+    assert order.ship == order.bill
+
+
+def test_an_address_that_nothing_goes_to_is_no_second_address() -> None:
+    ship = [
+        {**ADDRESS, "id": 9, "items_total": 1, "line_items": [line()]},
+        {**ADDRESS, "id": 10, "street_1": "2 Side Street", "items_total": 0, "line_items": []},
+    ]
+    assert normal(body(ship=ship)).ship.address1 == "1 Main Street"
+    assert normal(body(ship=ship[::-1])).ship.address1 == "1 Main Street"
+
+
+@pytest.mark.parametrize("quantity", ["1.0", "1", Decimal(1)])
+def test_a_quantity_may_be_written_as_a_fraction_or_as_text(quantity: Any) -> None:
+    row = line(quantity=str(quantity))
+    (product,) = normal(body([line()], _parts={"products": [row]})).of_type(LineType.PRODUCT)
+    assert product.quantity == 1
+
+
+@pytest.mark.parametrize("refunded", ["0", 0, None, "0.0000"])
+def test_no_refunded_pieces_are_no_refund_however_they_are_written(refunded: Any) -> None:
+    assert normal(body([line(quantity_refunded=refunded)])).total == Decimal("16.50")
+
+
+def test_amounts_that_are_null_are_none() -> None:
+    names = ("store_credit_amount", "gift_certificate_amount", "coupon_discount", "refunded_amount")
+    given = json.loads(body()) | dict.fromkeys(names)
+    assert normal(json.dumps(given)).total == Decimal("16.50")
+
+
+def test_fees_are_read_also_where_they_come_wrapped_as_in_a_call_of_their_own() -> None:
+    fee = {"id": 1, "type": "custom_fee", "cost_inc_tax": "2.0000", "cost_ex_tax": "2.0", "cost_tax": "0"}
+    order = normal(body(fees={"fees": [fee]}, total_inc_tax="18.5000"))
+    assert amounts(order, LineType.FEE) == ["2.00"]
+
+
+def test_an_order_without_fees_is_not_told_of_fees_when_it_does_not_add_up() -> None:
+    error = rejected(body(store_credit_amount="1.0000", total_inc_tax="12.0000"))
+    assert "store credit" in error.reason
+    assert "fees" not in error.reason
+
+
+def test_a_total_that_can_be_read_in_two_ways_is_rejected_until_the_settings_tell() -> None:
+    fee = {"id": 1, "type": "custom_fee", "cost_inc_tax": "5", "cost_ex_tax": "5", "cost_tax": "0"}
+    raw = body(fees=[fee], store_credit_amount="5", total_inc_tax="16.5")
+    error = rejected(raw)
+    assert error.kind == "balance"
+    assert "tender" in error.reason
+    assert "fees_in_total" in error.reason
+    assert normal(raw, tender="outside").total == Decimal("11.50")
+    assert normal(raw, tender="inside").total == Decimal("16.50")
+
+
 # Any order
 
 rates = st.sampled_from([Decimal(0), Decimal("0.055"), Decimal("0.0825"), Decimal("0.19"), Decimal("0.25")])
@@ -535,7 +688,13 @@ def stores_orders(draw: st.DrawFn) -> tuple[str, Decimal]:
 @given(drawn=stores_orders())
 def test_every_order_of_a_store_balances_to_the_cent(drawn: tuple[str, Decimal]) -> None:
     raw, paid = drawn
-    order = normal(raw)
+    try:
+        order = normal(raw)
+    except Reject as error:
+        # Tender of a cent or two may fit a header of rounded figures in both ways: then only the setting tells.
+        assert "set tender" in error.reason  # noqa: PT017 - whatever else is rejected fails
+        inside = Decimal(json.loads(raw)["total_inc_tax"]) != paid
+        order = normal(raw, tender="inside" if inside else "outside")
     credit = sum((each.nominal for each in order.of_type(LineType.STORE_CREDIT)), Decimal(0))
     cards = sum((each.credit for each in order.of_type(LineType.GIFT_CARD)), Decimal(0))
     assert order.total == paid - credit - cards == expected_total(order.lines)

@@ -2,13 +2,19 @@
 
 import json
 import random
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from app.connectors.bigcommerce import bodies, marking
+from app.connectors.bigcommerce import calls as calls_module
 from app.errors import Misconfigured, OrderSyncError, Reject, Retry, Unknown
 from app.ports.sales_channel import Seen
 from app.sandbox.bigcommerce import READ_ONLY_TOKEN
+from tests.connectors.bigcommerce_orders import body
+from tests.connectors.bigcommerce_script import Answered, Script, answered
 from tests.connectors.bigcommerce_store import Shop, one
 
 LINE = "Exported to middleware [2026-11-21T14:44:01Z]"
@@ -190,7 +196,7 @@ def test_what_there_is_no_time_for_is_left_for_later_and_the_call_ends_in_time(s
     # Each look at the clock takes a tenth of a second.
     channel = shop.open(clock=lambda: next(ticks) / 10, parallel="1", http_timeout=20)
     outcomes = channel.acknowledge(ids)
-    assert next(ticks) / 10 < 22
+    assert next(ticks) / 10 < 23
     done = [each for each, outcome in outcomes.items() if isinstance(outcome, Seen)]
     waiting = [each for each, outcome in outcomes.items() if isinstance(outcome, Retry)]
     assert done
@@ -243,3 +249,120 @@ def test_the_mark_is_found_again_whoever_rewrote_the_notes_around_it(shop: Shop)
     assert found.marked
     assert found.content_hash != marked_hash  # A note of the staff's is news.
     assert json.loads(found.body)["staff_notes"].count("Exported") == 1
+
+
+def test_an_order_that_is_cancelled_while_its_update_waits_for_the_quota_is_left_as_it_is(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls_module, "_FRESH", 0.2)
+    shop.close()
+    shop.__init__({"quota": 6, "window_seconds": 0.8})  # type: ignore[misc] # A store with room for three of our calls.
+    cancelled, other = added(shop, 2)
+
+    def cancel_and_wait(seconds: float) -> None:
+        if shop.status(cancelled) == 11:
+            shop.store.update(int(cancelled), {"status_id": 5, "staff_notes": "Customer called: cancel!"})
+        time.sleep(seconds)
+
+    channel = shop.open(sleep=cancel_and_wait, quota_reserve="3")
+    channel.probe()
+    channel.probe()
+    outcomes = channel.acknowledge([cancelled, other])
+    assert shop.notes(cancelled) == "Customer called: cancel!"
+    assert shop.status(cancelled) == 5
+    stands = outcomes[cancelled]
+    assert isinstance(stands, Seen)
+    assert not stands.eligible
+    assert isinstance(outcomes[other], Seen)
+    assert shop.notes(other) == LINE
+
+
+def test_half_a_surrogate_pair_in_the_notes_is_kept_and_harms_no_neighbour() -> None:
+    rows = {"118": json.loads(body(staff_notes="bad \ud83d")), "119": json.loads(body(id=119))}
+
+    def store(method: str, path: str) -> Answered:
+        if method == "GET":
+            return answered(list(rows.values()))
+        order = rows[path.rpartition("/")[2]]
+        order |= json.loads(script.sent[-1])
+        return answered(order)
+
+    with Script(store) as script:
+        outcomes = script.open(parallel="1").acknowledge(["118", "119"])
+    assert all(isinstance(each, Seen) and each.marked for each in outcomes.values())
+    assert rows["118"]["staff_notes"].startswith("bad \ud83d\nExported to middleware [")
+
+
+@pytest.mark.parametrize("parallel", ["1", "4"])
+def test_what_goes_wrong_with_one_order_unforeseen_is_its_own_outcome(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, parallel: str
+) -> None:
+    odd, other = added(shop, 2)
+    whole = bodies.identifier
+
+    def failing(given: Any) -> str | None:
+        if str(given["id"]) == odd:
+            raise ZeroDivisionError
+        return whole(given)
+
+    monkeypatch.setattr(marking, "identifier", failing)
+    outcomes = shop.open(parallel=parallel).acknowledge([odd, other])
+    assert isinstance(outcomes[odd], Unknown)
+    assert isinstance(outcomes[other], Seen)
+
+
+def test_a_mark_that_only_the_answer_to_the_update_shows_is_unknown() -> None:
+    before = body()
+    with (
+        Script(
+            lambda method, _path: answered(
+                {**json.loads(before), "status_id": 9, "staff_notes": LINE}
+                if method == "PUT"
+                else [json.loads(before)]
+            )
+        ) as script,
+        pytest.raises(Unknown) as error,
+    ):
+        script.open().acknowledge(["118"])
+    assert "does not show that yet" in error.value.reason
+
+
+def test_an_order_that_no_list_shows_waits_and_its_neighbour_is_marked() -> None:
+    rows = {each: json.loads(body(id=int(each))) for each in ("118", "119")}
+
+    def store(method: str, path: str) -> Answered:
+        order = rows.get(path.rpartition("/")[2])
+        if order is None:
+            return answered([rows["119"]])
+        if method == "PUT":
+            order |= json.loads(script.sent[-1])
+        return answered(order)
+
+    with Script(store) as script:
+        outcomes = script.open(parallel="1").acknowledge(["118", "119"])
+    assert isinstance(outcomes["118"], Retry)
+    assert rows["118"]["status_id"] == 11
+    assert isinstance(outcomes["119"], Seen)
+
+
+def test_a_marked_order_that_no_list_shows_any_more_is_unknown() -> None:
+    order = json.loads(body())
+
+    def store(method: str, path: str) -> Answered:
+        if method == "PUT":
+            order.update(json.loads(script.sent[-1]))
+        if path.startswith("/v2/orders?"):
+            return answered([order] if order["status_id"] == 11 else [])
+        return answered(order)
+
+    with Script(store) as script, pytest.raises(Unknown) as error:
+        script.open().acknowledge(["118"])
+    assert "could not be looked at afterwards" in error.value.reason
+
+
+def test_a_mark_that_nothing_shows_is_a_rejection() -> None:
+    before = json.loads(body())
+    with Script(lambda method, _path: answered(before if method == "PUT" else [before])) as script:
+        outcome = script.open().acknowledge(["118"])["118"]
+    assert isinstance(outcome, Reject)
+    assert outcome.kind == "settings"

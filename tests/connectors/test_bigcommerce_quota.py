@@ -14,6 +14,7 @@ from app.ports.connector import Account
 from app.ports.sales_channel import Seen
 from app.sandbox.bigcommerce import DEMO_STORE_HASH, DEMO_TOKEN, Store, create_app
 from app.sandbox.server import serve
+from app.transport import Answer
 from tests.domain.profile import REPEATABLE
 
 
@@ -123,16 +124,37 @@ def test_after_a_refusal_the_longer_of_the_two_headers_is_waited_for(
     clock: Clock, given_headers: dict[str, str], wait: float
 ) -> None:
     quota = quota_of(clock)
-    assert quota.refused(given_headers) == pytest.approx(wait)
+    assert quota.refused(refusal(given_headers)) == pytest.approx(wait)
     quota.acquire(until=clock.now + 60)
     assert clock.slept == [pytest.approx(wait)]
 
 
+def refusal(headers: dict[str, str]) -> Answer:
+    return Answer(status=429, headers=headers, body=b"")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Retry-After": "999999999"},
+        {"Retry-After": "999999999"},
+        {"X-Rate-Limit-Time-Reset-Ms": "999999999"},
+    ],
+)
+def test_no_refusal_is_waited_for_longer_than_an_hour(clock: Clock, headers: dict[str, str]) -> None:
+    assert quota_of(clock).refused(refusal(headers)) == 3600
+
+
+def test_the_plain_header_of_a_refusal_counts_where_it_is_the_longer(clock: Clock) -> None:
+    headers = {"X-Rate-Limit-Time-Reset-Ms": "2000", "X-Retry-After": "7", "Retry-After": "20"}
+    assert quota_of(clock).refused(refusal(headers)) == pytest.approx(20.05)
+
+
 def test_refusals_without_any_header_are_waited_for_longer_each_time(clock: Clock) -> None:
     quota = quota_of(clock)
-    assert [quota.refused({}) for _ in range(4)] == [15.0, 30.0, 60.0, 120.0]
+    assert [quota.refused(refusal({})) for _ in range(4)] == [15.0, 30.0, 60.0, 120.0]
     quota.answered()
-    assert quota.refused({"X-Retry-After": "soon"}) == 15.0
+    assert quota.refused(refusal({"X-Retry-After": "soon"})) == 15.0
 
 
 @REPEATABLE

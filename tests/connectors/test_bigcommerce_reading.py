@@ -4,12 +4,14 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from app.connectors.bigcommerce import reading
 from app.connectors.bigcommerce.bodies import orders
 from app.connectors.bigcommerce.calls import store_url
+from app.connectors.bigcommerce.parts import lacking
 from app.connectors.bigcommerce.settings import Settings
 from app.connectors.bigcommerce.sighting import Sighter
 from app.domain.order import LineType
@@ -19,6 +21,7 @@ from app.ports.sales_channel import Gone, Seen
 from app.sandbox.bigcommerce import Token
 from app.transport import Answer
 from tests.connectors.bigcommerce_orders import body, line
+from tests.connectors.bigcommerce_script import MISSING, Answered, Script, answered
 from tests.connectors.bigcommerce_store import START, Shop, one
 from tests.contracts.sales_channel import bodies, ids
 
@@ -75,7 +78,7 @@ def test_a_list_that_does_not_ascend_is_not_read_on(shop: Shop, monkeypatch: pyt
     first, _ = added(shop, 2)
     shop.advance(60)
     shop.store.update(int(first), {"customer_message": "later"})
-    monkeypatch.setattr(reading, "INCLUDES", {**reading.INCLUDES, "sort": "id:asc"})
+    monkeypatch.setattr(reading.ByTime, "FIRST", "id")
     with pytest.raises(Retry) as error:
         shop.open().changed(Position(since=None), page_size=10)
     assert "sort" in error.value.reason
@@ -123,7 +126,7 @@ def test_neighbours_are_read_in_one_call_and_orders_far_away_by_their_id(shop: S
     shop.calls()
     found = channel.read([*first, far])
     assert all(isinstance(each, Seen) for each in found.values())
-    assert shop.calls() == {"GET /v2/orders": 1, "GET /v2/orders/{id}": 1}
+    assert shop.calls() == {"GET /v2/orders": 2}
 
 
 def test_an_order_that_a_range_does_not_show_is_asked_for_by_its_id() -> None:
@@ -150,17 +153,104 @@ def test_an_order_is_the_same_byte_for_byte_however_it_is_read(shop: Shop) -> No
     assert {each: one(channel, each) for each in several} == by_range == by_list
 
 
-@pytest.mark.parametrize("fault", ["404", "html", "204", "wrong_shape", "empty"])
-def test_an_odd_answer_about_an_order_never_makes_it_gone(shop: Shop, fault: str) -> None:
+@pytest.mark.parametrize("fault", ["html", "204", "wrong_shape", "empty"])
+@pytest.mark.parametrize("path", ["/orders$", r"/orders(/\d+)?$"])
+def test_an_odd_answer_about_an_order_never_makes_it_gone(shop: Shop, fault: str, path: str) -> None:
     (order_id,) = added(shop)
-    channel = shop.open()
-    if fault == "404":
-        # Not the store's own words, but a proxy's page.
-        shop.store.add_fault("html", path=f"/{order_id}$")
-    else:
-        shop.store.add_fault(fault, path=f"/{order_id}$")
+    shop.store.add_fault(fault, path=path, times=2)
     with pytest.raises(Retry):
-        channel.read([order_id])
+        shop.open().read([order_id])
+
+
+def strict(method: str, path: str) -> Answered:
+    """A store with one order that takes nothing but what the platform's own description of its parameters names."""
+    given = json.loads(body(date_modified="Sat, 21 Nov 2026 14:44:01 +0000"))
+    asked = urlsplit(path)
+    query = {key: values[0] for key, values in parse_qs(asked.query).items()}
+    if query.get("sort", "id") not in {"id", "date_modified", "date_created"}:
+        return answered([{"status": 400, "message": "The field 'sort' is invalid."}], status=400)
+    if asked.path == "/v2/orders":
+        within = int(query.get("min_id", 0)) <= 118 <= int(query.get("max_id", 10**9))
+        return answered([given]) if within else answered(None, status=204)
+    if "consignments" in query.get("include", "") and "fees" in query["include"]:
+        return answered([{"status": 400, "message": "The field 'include' is invalid."}], status=400)
+    return answered(MISSING, status=404)
+
+
+def test_a_store_that_knows_no_direction_of_sorting_is_read_without_and_asked_once() -> None:
+    with Script(strict) as script:
+        channel = script.open()
+        for _ in range(2):
+            (row,) = channel.changed(Position(since=START), page_size=10).rows
+            assert row.platform_order_id == "118"
+        sorts = [parse_qs(urlsplit(each).query)["sort"][0] for each in script.seen]
+    assert sorts == ["date_modified:asc", "date_modified", "date_modified"]
+
+
+def test_orders_and_the_census_are_read_with_documented_parameters_only() -> None:
+    with Script(strict) as script:
+        channel = script.open()
+        found = channel.read(["118", "119", "500"])
+        assert isinstance(found["118"], Seen)
+        assert isinstance(found["119"], Gone)
+        assert isinstance(found["500"], Gone)
+        assert [
+            row.platform_order_id for page in channel.census(since=None, until=START) for row in page
+        ] == ["118"]
+
+
+def test_a_store_that_knows_no_direction_of_sorting_is_surveyed_from_its_last_page_back() -> None:
+    several = [json.loads(body(id=each)) for each in range(1, 8)]
+
+    def paged(method: str, path: str) -> Answered:
+        query = {key: values[0] for key, values in parse_qs(urlsplit(path).query).items()}
+        if path.startswith("/v2/orders/count"):
+            return answered({"count": 7})
+        if path.startswith("/v2/orders?") and query.get("sort") == "id" and "page" in query:
+            size, page = int(query["limit"]), int(query["page"])
+            return answered(several[(page - 1) * size : page * size])
+        return strict(method, path)
+
+    with Script(paged) as script:
+        found = script.open().survey(orders=5)
+        pages = [each for each in script.seen if "page=" in each]
+    assert "5" in next(each.found for each in found.findings if each.what == "eligible")
+    assert len(pages) == 2
+
+
+def test_an_eligible_order_that_no_list_shows_is_waited_for() -> None:
+    given = json.loads(body())
+    with (
+        Script(lambda _, path: answered([]) if path.startswith("/v2/orders?") else answered(given)) as script,
+        pytest.raises(Retry) as error,
+    ):
+        script.open().read(["118"])
+    assert "118" in error.value.reason
+
+
+@pytest.mark.parametrize("wanted", [["118"], ["118", "120"]])
+def test_a_store_that_ignores_the_range_of_ids_is_asked_for_each_order(wanted: list[str]) -> None:
+    rows = {each: json.loads(body(id=each)) for each in (100, 118, 120)}
+
+    def every(_: str, path: str) -> Answered:
+        name = urlsplit(path).path.removeprefix("/v2/orders").strip("/")
+        return answered(rows[int(name)] if name else list(rows.values()))
+
+    with Script(every) as script:
+        found = script.open().read(wanted)
+    assert [each.platform_order_id for each in found.values() if isinstance(each, Seen)] == wanted
+
+
+def test_a_store_that_shows_fewer_orders_than_it_is_asked_for_is_counted_to_the_end() -> None:
+    def few(_: str, path: str) -> Answered:
+        query = parse_qs(urlsplit(path).query)
+        first, status = int(query["min_id"][0]), query["status_id"][0]
+        ids = range(first, min(first + 50, 121)) if status == "11" else ()
+        return answered([json.loads(body(id=each)) for each in ids])
+
+    with Script(few) as script:
+        rows = [row for page in script.open().census(since=None, until=START) for row in page]
+    assert len(rows) == 120
 
 
 def test_only_edits_change_the_hash(shop: Shop) -> None:
@@ -325,6 +415,22 @@ def test_bodies_that_are_no_orders_come_back_as_they_are(shop: Shop) -> None:
     assert shop.calls() == {}
 
 
+@pytest.mark.parametrize(
+    ("changes", "asked"),
+    [
+        ({"consignments": {"shipping": [{"url": "u", "resource": "r"}]}}, {"products", "shipping_addresses"}),
+        ({"shipping_address_count": 2}, {"shipping_addresses"}),
+        ({"consignments": {"shipping": []}, "items_total": 0}, {"products", "shipping_addresses"}),
+        ({"consignments": None, "items_total": None}, {"products", "shipping_addresses"}),
+        ({"consignments": {"pickups": [{"id": 1, "line_items": [line()]}]}}, set()),
+        ({"store_credit_amount": "16.5", "payment_method": "Credit Card"}, {"transactions"}),
+        ({"total_inc_tax": "0.00", "payment_method": "Credit Card"}, set()),
+    ],
+)
+def test_what_a_body_does_not_show_is_asked_for(changes: dict[str, Any], asked: set[str]) -> None:
+    assert set(lacking(json.loads(body(**changes)), settings=Settings())) == asked
+
+
 # Labels, counting, measuring
 
 
@@ -341,14 +447,16 @@ def test_labels_are_looked_up_once_and_an_ambiguous_one_stops_the_site(shop: Sho
     assert "more than one" in error.value.reason
 
 
-def test_the_census_takes_a_call_for_each_page_and_status_and_shows_every_order_once(shop: Shop) -> None:
+def test_the_census_takes_a_call_for_each_page_and_one_to_see_its_end_and_shows_every_order_once(
+    shop: Shop,
+) -> None:
     several = added(shop, 300)
     channel = shop.open()
     channel.acknowledge(several[:40])
     shop.calls()
     rows = [row for page in channel.census(since=None, until=shop.now) for row in page]
     assert sorted(row.platform_order_id for row in rows if row.eligible) == sorted(several)
-    assert shop.calls() == {"GET /v2/orders": 3}
+    assert shop.calls() == {"GET /v2/orders": 5}
 
 
 def test_an_order_that_is_acknowledged_while_it_is_counted_is_counted_once(shop: Shop) -> None:
@@ -424,3 +532,19 @@ def test_times_are_utc_and_whole_seconds() -> None:
     assert reading.date_parameter(datetime(2026, 3, 17, 12, 0, 0, 999, tzinfo=UTC) + timedelta(hours=1)) == (
         "2026-03-17T13:00:00+00:00"
     )
+
+
+@pytest.mark.parametrize("status", [400, 404, 422])
+def test_an_examination_is_content_with_any_refusal_of_its_update_but_a_missing_permission(
+    status: int,
+) -> None:
+    def bare(method: str, path: str) -> Answered:
+        if method == "PUT":
+            return answered(None, status=status)
+        if path == "/v2/orders/count":
+            return answered({"count": 3})
+        labels = [{"id": each, "name": f"Status {each}"} for each in range(15)]
+        return answered(labels if path == "/v2/order_statuses" else [])
+
+    with Script(bare) as script:
+        assert "3 orders" in script.open().examine().found

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.connectors.bigcommerce.groups import count_of
 from app.connectors.bigcommerce.mapping import normalize
 from app.connectors.bigcommerce.settings import Settings
 from app.domain.balance import computed_total, expected_total
@@ -166,12 +167,20 @@ def test_an_address_that_is_not_there_any_more_is_rejected(shop: Shop) -> None:
     assert "no address 3" in error.value.reason
 
 
-def test_an_address_that_nothing_goes_to_is_rejected() -> None:
-    where = [{**ADDRESS, "id": 1, "line_items": [line(1)]}, {**ADDRESS, "id": 2, "line_items": []}]
-    raw = {**json.loads(body([line(1)], ship=where)), "_group": 2}
+def test_an_address_that_nothing_goes_to_is_no_order_and_its_costs_are_the_first_ones() -> None:
+    where = [
+        {**ADDRESS, "id": n, "cost_ex_tax": cost, "line_items": [line(n)] if n != 2 else []}
+        for n, cost in ((1, "1.0000"), (2, "2.0000"), (3, "2.0000"))
+    ]
+    given = json.loads(body([line(1), line(3)], ship=where))
+    assert count_of(given) == 2
+    parts = [
+        normalize(json.dumps({**given, "_group": group}), prefix="BGM", settings=SPLIT) for group in (1, 2)
+    ]
+    assert [str(part.of_type(LineType.SHIPPING)[0].amount) for part in parts] == ["3.00", "2.00"]
     with pytest.raises(Reject) as error:
-        normalize(json.dumps(raw), prefix="BGM", settings=SPLIT)
-    assert "no line items for address 2" in error.value.reason
+        normalize(json.dumps({**given, "_group": 3}), prefix="BGM", settings=SPLIT)
+    assert "no address 3" in error.value.reason
 
 
 def test_a_part_keeps_the_options_of_its_own_lines() -> None:

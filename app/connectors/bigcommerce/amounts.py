@@ -14,6 +14,7 @@ from app.domain.money import ZERO, allocate, round_half_up
 
 _FINEST = Decimal("0.0001")
 _WEIGHT = Decimal("0.000000001")
+_ROUNDING = Decimal("0.01")
 _SHIPPING_COUPONS = (3, 4)
 COSTS = ("shipping_cost", "handling_cost", "wrapping_cost")
 
@@ -119,21 +120,38 @@ def applied(line: dict[str, Any]) -> Decimal:
 def _discounts(order: dict[str, Any], basis: str) -> tuple[list[Decimal], Decimal]:
     """What is taken off each line and off shipping: by the lines' own account where it agrees with the order's.
 
-    The order's sum decides. What its lines do not account for is a coupon on shipping where one of that worth is known, and
-    is otherwise spread over the lines in proportion.
+    The order's sum decides. What its lines do not account for is taken off shipping where that is likely, and is otherwise
+    spread over what is left of the lines in proportion; no line and no shipping is taken below zero as long as there is another.
     """
     wanted = order["discount_amount"] + order["coupon_discount"]
-    given = [line[f"total_{basis}_tax"] for line in order["lines"]]
+    given = [max(ZERO, line[f"total_{basis}_tax"]) for line in order["lines"]]
     own = [applied(line) for line in order["lines"]]
     rest = wanted - sum(own, ZERO)
-    if not rest:
-        return own, ZERO
     if rest < ZERO:
-        return _shared(wanted, own), ZERO
-    if rest <= order[f"shipping_cost_{basis}_tax"] and rest == _off_shipping(order):
-        return own, rest
-    left = [max(ZERO, amount - off) for amount, off in zip(given, own, strict=True)]
-    return [off + more for off, more in zip(own, _shared(rest, left), strict=True)], ZERO
+        own, rest = _shared(wanted, own), ZERO
+    shipping = max(ZERO, order[f"shipping_cost_{basis}_tax"])
+    off_shipping = min(rest, shipping) if _is_on_shipping(order, rest, shipping) else ZERO
+    off = [min(each, amount) for each, amount in zip(own, given, strict=True)]
+    left = [amount - each for each, amount in zip(off, given, strict=True)]
+    lacking = wanted - off_shipping - sum(off, ZERO)
+    spread = min(lacking, sum(left, ZERO))
+    off = [each + more for each, more in zip(off, _shared(spread, left), strict=True)]
+    return off, off_shipping + lacking - spread
+
+
+def _is_on_shipping(order: dict[str, Any], rest: Decimal, shipping: Decimal) -> bool:
+    """Whether what the lines do not account for is a discount on shipping: a coupon says so, or every line is accounted for."""
+    if not ZERO < rest <= shipping + _ROUNDING:
+        return False
+    return abs(rest - _off_shipping(order)) <= _ROUNDING or all(map(_is_accounted_for, order["lines"]))
+
+
+def _is_accounted_for(line: dict[str, Any]) -> bool:
+    """Whether the line tells all of its discounts, as far as it can be seen."""
+    told = line["discounted_total_inc_tax"]
+    if not isinstance(line["applied_discounts"], list):
+        return False
+    return told is None or abs(line["total_inc_tax"] - applied(line) - told) <= _ROUNDING
 
 
 def _off_shipping(order: dict[str, Any]) -> Decimal:
@@ -153,8 +171,10 @@ def _taxes(exact: Sequence[_Exact], total: Decimal) -> tuple[Decimal, ...]:
     A line's own tax is often that before discounts (contract, section 4), so it counts only for what is left of the line.
     """
     own = [each.tax for each in exact]
-    if sum(own, ZERO) == total or total <= ZERO:
-        return tuple(own) if total > ZERO else tuple(ZERO for _ in own)
+    if total <= ZERO:
+        return tuple(ZERO for _ in own)
+    if sum(own, ZERO) == total and all(each.tax <= max(ZERO, each.net) for each in exact):
+        return tuple(own)
     weights = [_after_discounts(each) for each in exact]
     if not sum(weights, ZERO):
         weights = [max(ZERO, each.net) for each in exact]

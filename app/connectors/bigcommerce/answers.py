@@ -5,9 +5,13 @@ from http import HTTPStatus
 from app.errors import Misconfigured, OrderSyncError, Reject, Retry, Unknown
 from app.transport import Answer, parse_json
 
+LONGEST_WAIT = 3600.0
+"""Seconds that a store is left alone at most; a longer wait is asked for again."""
 _LONGEST = 300
 _ACCOUNTS_PAGE = "Settings > Store-level API accounts"
 _READ_SCOPES = "Orders (modify), Order transactions (read-only) and Information & settings (read-only)"
+_GOOD = (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT)
+_REFUSED = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, HTTPStatus.UNPROCESSABLE_ENTITY)
 _TRANSIENT = {
     HTTPStatus.REQUEST_TIMEOUT: "The store took too long to read the request.",
     HTTPStatus.CONFLICT: "Somebody else is changing the same thing.",
@@ -51,6 +55,33 @@ def says_missing(answer: Answer) -> bool:
     return answer.status == HTTPStatus.NOT_FOUND and bool(said(answer))
 
 
+def good(answer: Answer, *, about: str = "orders") -> Answer:
+    """The answer to a read, if it is a good one; else raises what it comes to."""
+    if answer.status not in _GOOD:
+        raise read_failure(answer, about=about)
+    return answer
+
+
+def good_list(answer: Answer) -> Answer:
+    """The answer to a list of orders, which every store has, if it is a good one; else raises what it comes to."""
+    missing = wrong_address(answer)
+    if missing is not None:
+        raise missing
+    if answer.status in _REFUSED and said(answer):
+        # The same request would be refused for ever.
+        raise Misconfigured(f"The store refuses to list its orders: {what_came(answer)}.")
+    return good(answer)
+
+
+def asked_wait(answer: Answer) -> float | None:
+    """Seconds that the store asks us to wait, by the longer of its two headers, an hour at most; None where it does not say."""
+    own = answer.headers.get("X-Retry-After", "").strip()
+    waits: list[float] = [] if answer.retry_after is None else [answer.retry_after]
+    if own.isascii() and own.isdigit():
+        waits.append(min(int(own[:10]), LONGEST_WAIT))
+    return max(waits, default=None)
+
+
 def read_failure(answer: Answer, *, about: str = "orders") -> OrderSyncError:
     """What a read that was not answered with 200 or 204 comes to. Nothing was changed, so it may be made again.
 
@@ -59,11 +90,14 @@ def read_failure(answer: Answer, *, about: str = "orders") -> OrderSyncError:
     final = _misconfigured(answer, about=about)
     if final is not None:
         return final
-    return Retry(_sentence("The store answered", answer), after=answer.retry_after)
+    return Retry(_sentence(f"The store answered the call for {about} with", answer), after=asked_wait(answer))
 
 
 def write_failure(answer: Answer, *, order_id: str) -> OrderSyncError:
     """What an update of one order that was not answered with 200 comes to."""
+    if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        reason = f"The staff notes of order {order_id} are too long for the store ({what_came(answer)}); shorten them there."
+        return Reject(reason, kind="platform", field="/staff_notes")
     final = _misconfigured(answer, about="writing orders")
     if final is not None:
         return final
@@ -73,7 +107,7 @@ def write_failure(answer: Answer, *, order_id: str) -> OrderSyncError:
         case HTTPStatus.TOO_MANY_REQUESTS | HTTPStatus.CONFLICT | HTTPStatus.LOCKED:
             # All three are said before anything is written.
             return Retry(
-                _sentence(f"The store did not update order {order_id}:", answer), after=answer.retry_after
+                _sentence(f"The store did not update order {order_id}:", answer), after=asked_wait(answer)
             )
         case HTTPStatus.BAD_REQUEST | HTTPStatus.UNPROCESSABLE_ENTITY if said(answer):
             return Reject(
@@ -115,8 +149,8 @@ def _misconfigured(answer: Answer, *, about: str) -> Misconfigured | None:
 
 def wrong_address(answer: Answer) -> Misconfigured | None:
     """What it means that a list of orders, which every store has, is not found."""
-    if answer.status != HTTPStatus.NOT_FOUND:
-        return None
+    if not says_missing(answer):
+        return None  # A proxy's page is no word of the store's.
     return Misconfigured(
         f"There is no store at this address ({what_came(answer)}); it must be like https://api.bigcommerce.com/stores/abc123.",
         mend=("url",),

@@ -9,11 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any, TypeVar
 
-from app.connectors.bigcommerce.answers import read_failure, write_failure, wrong_address
+import structlog
+
+from app.connectors.bigcommerce.answers import good, good_list, write_failure
 from app.connectors.bigcommerce.quota import Quota
 from app.errors import Misconfigured, OrderSyncError, Retry, Unknown
 from app.ports.connector import Account
 from app.transport import Answer, HttpClient, NoAnswer
+
+log = structlog.get_logger("ordersync.bigcommerce")
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
@@ -23,8 +27,9 @@ _SUFFIX = re.compile(r"/(v[23])?/*\Z")
 _STORE = re.compile(r"/stores/[A-Za-z0-9_-]+\Z")
 _ATTEMPTS = 4
 """How often a request that was answered with 429 goes out again within one port call."""
-_GOOD = (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT)
 _LEAST_TIME = 0.05
+_FRESH = 2.0
+"""Seconds for which a look at an order counts: it may be cancelled, and its notes edited, while an update waits for the quota."""
 _SHARE_LEFT = 0.2
 
 
@@ -37,6 +42,10 @@ def store_url(url: str) -> str:
             mend=("url",),
         )
     return found
+
+
+class Stale(Retry):
+    """Nothing was sent: what the request rests on was looked at too long ago."""
 
 
 class Calls:
@@ -64,7 +73,7 @@ class Calls:
         self._base_url = store_url(account.url)
         self._headers = {"X-Auth-Token": token}
         self._parallel = parallel
-        self._clock = clock
+        self.clock = clock
         self._lock = threading.Lock()
         self._idle = [self._client()]
         self._until = clock() + account.http_timeout
@@ -77,20 +86,20 @@ class Calls:
 
     def begin(self) -> None:
         """A port call begins: its time runs from now."""
-        self._until = self._clock() + self._account.http_timeout
+        self._until = self.clock() + self._account.http_timeout
 
     @property
     def time_is_up(self) -> bool:
         """Whether nothing more may be begun in this port call."""
-        return self._until - self._clock() < _LEAST_TIME
+        return self._until - self.clock() < _LEAST_TIME
 
     def orders(self, parameters: Mapping[str, str]) -> Answer:
         """A list of orders that was answered with 200 or 204."""
-        answer = self.answer(ORDERS, parameters)
-        missing = wrong_address(answer)
-        if missing is not None:
-            raise missing
-        return good(answer)
+        return good_list(self.order_list(parameters))
+
+    def order_list(self, parameters: Mapping[str, str]) -> Answer:
+        """Whatever a list of orders was answered with, but 429."""
+        return self.answer(ORDERS, parameters)
 
     def get(self, path: str, parameters: Mapping[str, str] | None = None, *, about: str = "orders") -> Answer:
         """A read that was answered with 200 or 204. `about` is what is read, for the sentence where it may not be."""
@@ -103,10 +112,19 @@ class Calls:
         except NoAnswer as error:
             raise Retry(f"The store gave no whole answer ({error}).") from None
 
-    def update(self, order_id: str, changes: Mapping[str, Any]) -> Answer:
-        """An update of one order that was answered with 200."""
+    def update(self, order_id: str, changes: Mapping[str, Any], *, looked_at: float) -> Answer:
+        """An update of one order that was answered with 200.
+
+        Raises `Stale`, with nothing sent, where the look that it rests on has become too old while it waited for its turn.
+        """
         try:
-            answer = self.request("PUT", f"{ORDERS}/{order_id}", json=dict(changes), leaving_time=True)
+            answer = self.request(
+                "PUT",
+                f"{ORDERS}/{order_id}",
+                json=dict(changes),
+                leaving_time=True,
+                fresh_until=looked_at + _FRESH,
+            )
         except NoAnswer as error:
             raise Unknown(
                 f"The store gave no whole answer to the update of order {order_id} ({error})."
@@ -123,26 +141,38 @@ class Calls:
         params: Mapping[str, str] | None = None,
         json: Any = None,
         leaving_time: bool = False,
+        fresh_until: float | None = None,
     ) -> Answer:
         """Whatever was answered but 429, which is waited for: what was refused so was certainly not done. Raises `NoAnswer`.
 
-        `leaving_time` keeps a part of the port call's time for what comes afterwards.
+        `leaving_time` keeps a part of the port call's time for what comes afterwards. `fresh_until`: a moment of the clock after
+        which nothing is sent any more, but `Stale` raised.
         """
         ends = self._ends(leaving_time=leaving_time)
         wait = 0.0
         for _ in range(_ATTEMPTS):
             self.quota.acquire(until=ends)
+            if fresh_until is not None and self.clock() > fresh_until:
+                self.quota.give_back()
+                raise Stale("The order has to be looked at again: its turn came too late.")
             answer = self._once(method, path, params, json, ends)
             if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
                 self.quota.answered()
                 return answer
-            wait = self.quota.refused(answer.headers)
+            wait = self.quota.refused(answer)
         raise Retry("The store keeps refusing requests, its quota is used up.", after=wait)
 
-    def each(self, given: Sequence[Given], work: Callable[[Given], Made]) -> list[Made | OrderSyncError]:
+    def each(
+        self,
+        given: Sequence[Given],
+        work: Callable[[Given], Made],
+        *,
+        unforeseen: type[Retry | Unknown] = Retry,
+    ) -> list[Made | OrderSyncError]:
         """What `work` makes of each, several at a time; a failure stands in the place of its own result.
 
         What was not begun while there was time is a `Retry`. A failure of the whole store is not tried again on the others.
+        `unforeseen` is what an exception without a name of ours comes to: the others have their results all the same.
         """
         stopped: list[OrderSyncError] = []
 
@@ -157,6 +187,11 @@ class Calls:
                 if isinstance(error, Misconfigured) or (isinstance(error, Retry) and error.after is not None):
                     stopped.append(error)
                 return error
+            except Exception as error:
+                log.exception("unforeseen_failure", account=self._account.name)
+                return unforeseen(
+                    f"Something unforeseen went wrong with this order ({type(error).__name__})."
+                )
 
         if len(given) <= 1 or self._parallel == 1:
             return [one(item) for item in given]
@@ -174,7 +209,7 @@ class Calls:
         headers: Mapping[str, str] | None = None
         client = self._borrowed()
         try:
-            left = ends - self._clock()
+            left = ends - self.clock()
             if left < _LEAST_TIME:
                 raise Retry("The store is too slow: the time for this step is over.")
             answer = client.request(method, path, params=params, json=json, timeout=left)
@@ -199,13 +234,6 @@ class Calls:
             allow_private=self._account.allow_private,
             headers=self._headers,
         )
-
-
-def good(answer: Answer, *, about: str = "orders") -> Answer:
-    """The answer to a read, if it is a good one; else raises what it comes to."""
-    if answer.status not in _GOOD:
-        raise read_failure(answer, about=about)
-    return answer
 
 
 def raised(results: Iterable[Made | OrderSyncError]) -> list[Made]:

@@ -57,7 +57,7 @@ def census(
             inside = tuple(row for row in rows if _is_between(row.created_at, since, until))
             if inside:
                 yield inside
-            if len(found) < LIMIT:
+            if not found:  # A store may show fewer than it was asked for, and have more.
                 break
             first = max(int(order_id) for order_id, _, _ in found) + 1
 
@@ -75,7 +75,7 @@ def _parameters(status: int, first: int, since: datetime | None, until: datetime
     # Whether the ends of a date filter are included is not documented: a second more is asked for, and taken off again.
     parameters = {
         "status_id": str(status),
-        "sort": "id:asc",
+        "sort": "id",
         "min_id": str(first),
         "limit": str(LIMIT),
         "max_date_created": date_parameter(until + 2 * _ONE_SECOND),
@@ -94,7 +94,7 @@ def _is_between(created_at: datetime | None, since: datetime | None, until: date
 def _total(given: dict[str, Any], settings: Settings) -> Decimal | None:
     """The order's total in our words, as far as the header alone tells; None where it cannot be read."""
     try:
-        header = {name: money(given.get(name, 0)) for name in _HEADER}
+        header = {name: money(given.get(name) or 0) for name in _HEADER}
         header["total_inc_tax"] = money(given["total_inc_tax"])
     except (KeyError, ValueError):
         return None

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from app.connectors.bigcommerce.payment import is_test
@@ -12,8 +13,8 @@ from app.errors import Reject
 
 _SHOWN = 10
 """How many faults a rejection spells out; an order of 60 lines may have one on each."""
-_STREET = ("street_1", "street_2", "city", "zip")
 _NAMES = {"street_1": "street", "zip": "postcode", "country_iso2": "country"}
+_NOT_SHIPPED = ("digital", "giftcertificate")
 _REFUNDED_STATUSES = (4, 14)
 _PAID_STATUSES = (2, 3, 8, 9, 10, 11)
 """Statuses of paid orders (contract, section 6)."""
@@ -38,20 +39,15 @@ def rejection(faults: list[Fault]) -> Reject:
     return Reject(" ".join(shown), kind=faults[0].kind, field=faults[0].field)
 
 
-def faults_of(order: dict[str, Any], *, settings: Settings) -> list[Fault]:
-    """Every fault but the balance, the most telling first."""
+def faults_of(order: dict[str, Any], *, settings: Settings, due: Decimal) -> list[Fault]:
+    """Every fault but the balance, the most telling first. `due` is what was left to be paid by the payment method."""
     return [
         *_lines(order),
         *_amounts(order),
         *_refunds(order),
         *_addresses(order),
-        *_payment(order, settings),
+        *_payment(order, settings, due),
     ]
-
-
-def has_no_street(address: dict[str, Any]) -> bool:
-    """Whether nothing of this address says where it is."""
-    return not any(_given(address, part) for part in _STREET)
 
 
 def _given(address: dict[str, Any], part: str) -> str:
@@ -105,9 +101,29 @@ def _addresses(order: dict[str, Any]) -> Iterator[Fault]:
             f"The order goes to {len(order['addresses'])} addresses; set several_addresses=split to take one order for each, or split it in the store.",
             order["addresses"][1]["pointer"],
         )
+    if not order["addresses"] and _is_shipped(order):
+        yield Fault(
+            "address",
+            "The order is to be shipped, but the store does not show where to; look at its shipping address in the store.",
+            "/consignments/shipping",
+        )
     for address in order["addresses"][:1]:
-        if not has_no_street(address):
-            yield from _address(_named(address, order["billing_address"]), "shipping", address["pointer"])
+        yield from _address(_named(address, order["billing_address"]), "shipping", address["pointer"])
+
+
+def _is_shipped(order: dict[str, Any]) -> bool:
+    """Whether something goes to an address: downloads, gift certificates by e-mail and what is fetched do not."""
+    told = order["shipping_address_count"]
+    if isinstance(told, int) and told > 0:
+        return True
+    places = {place.get("id") for place in order["pickups"]}
+    return any(
+        line["order_address_id"]
+        and line["order_address_id"] not in places
+        and line["type"] not in _NOT_SHIPPED
+        and not line["pointer"].startswith("/consignments/pickups")
+        for line in order["lines"]
+    )
 
 
 def _named(address: dict[str, Any], billing: dict[str, Any]) -> dict[str, Any]:
@@ -134,14 +150,13 @@ def _address(address: dict[str, Any], which: str, pointer: str) -> Iterator[Faul
         yield Fault("address", f"The {which} address has no {named}.", f"{pointer}/{field}")
 
 
-def _payment(order: dict[str, Any], settings: Settings) -> Iterator[Fault]:
+def _payment(order: dict[str, Any], settings: Settings, due: Decimal) -> Iterator[Fault]:
     if is_test(order) and not settings.take_test_payments:
         yield Fault(
             "payment",
             "The order was paid with test money only; cancel it in the store, or set take_test_payments=true to take such orders.",
             "/_parts/transactions",
         )
-    due = order["total_inc_tax"] - order["store_credit_amount"] - order["gift_certificate_amount"]
     if due <= ZERO:
         return  # Free products, full coupons and full store credit leave nothing to pay.
     method = (order["payment_method"] or "").strip()

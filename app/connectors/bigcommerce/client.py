@@ -11,7 +11,7 @@ from app.connectors.bigcommerce.examination import COUNT, counted, examine
 from app.connectors.bigcommerce.mapping import normalize
 from app.connectors.bigcommerce.marking import Marking, system_time
 from app.connectors.bigcommerce.parts import complete
-from app.connectors.bigcommerce.reading import changed, read
+from app.connectors.bigcommerce.reading import ByTime, changed, read
 from app.connectors.bigcommerce.settings import Settings
 from app.connectors.bigcommerce.sighting import Sighter
 from app.connectors.bigcommerce.statuses import choose, number_of
@@ -41,6 +41,7 @@ class BigCommerce:
         self._is_near = is_loopback(account.url)
         self._now = now
         self._known: Sighter | None = None
+        self._by_time = ByTime()
         self._calls = Calls(
             account,
             reserve=self._settings.quota_reserve,
@@ -56,6 +57,7 @@ class BigCommerce:
             self._calls,
             self._sighter(),
             position,
+            by_time=self._by_time,
             page_size=page_size,
             watch_acknowledged=self._settings.watch_acknowledged,
         )

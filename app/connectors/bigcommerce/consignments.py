@@ -4,7 +4,7 @@ Nothing is checked here; what has another form than expected counts as not there
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -38,7 +38,13 @@ def lines(given: Mapping[str, Any]) -> list[Placed]:
 
 
 def addresses(given: Mapping[str, Any]) -> list[Placed]:
-    """The addresses that something is shipped to."""
+    """The addresses that something is shipped to; one that nothing goes to is none."""
+    rows = [line for _, line in lines(given)]
+    return [placed for placed in shown_addresses(given) if _is_used(placed[1], rows)]
+
+
+def shown_addresses(given: Mapping[str, Any]) -> list[Placed]:
+    """All shipping addresses, also those that nothing goes to."""
     apart = part(given, "shipping_addresses")
     if apart is not None:
         return [
@@ -58,6 +64,8 @@ def fees(given: Mapping[str, Any]) -> list[Placed]:
     """The order's fees."""
     apart = part(given, "fees")
     where, found = (f"/{PARTS}/fees", apart) if apart is not None else ("/fees", given.get("fees"))
+    if isinstance(found, dict):  # As they come in a call of their own.
+        where, found = f"{where}/fees", found.get("fees")
     if not isinstance(found, list):
         return []
     return [(f"{where}/{at}", each) for at, each in enumerate(found) if isinstance(each, dict)]
@@ -67,7 +75,7 @@ def lacks_lines(given: Mapping[str, Any]) -> bool:
     """Whether lines are missing from the body: 50 of a consignment are side-loaded at most (contract, section 2)."""
     groups = list(_groups(given))
     if not groups or _WARNING in _object(given.get("consignments")):
-        return bool(_count(given.get("items_total"))) or bool(groups)
+        return True
     for _, group in groups:
         rows = group.get("line_items")
         if (
@@ -81,9 +89,13 @@ def lacks_lines(given: Mapping[str, Any]) -> bool:
 
 
 def lacks_consignments(given: Mapping[str, Any]) -> bool:
-    """Whether the body says nothing of where the order goes."""
+    """Whether the body does not say of every address where it is."""
     found = given.get("consignments")
-    return found is None or is_link(found)
+    if found is None or is_link(found) or any(is_link(each) for _, each in _consignments(given, "shipping")):
+        return True
+    shown = shown_addresses(given)
+    told = _count(given.get("shipping_address_count"))
+    return told > len(shown) or (not shown and (lacks_lines(given) or _has_shipped_line(given)))
 
 
 def spliced(body: str, parts: Mapping[str, Any]) -> str:
@@ -97,6 +109,18 @@ def with_member(body: str, name: str, value: Any) -> str:
     member = f"{json.dumps(name)}:{json.dumps(value, ensure_ascii=False, separators=(',', ':'), default=str)}"
     comma = "" if opened[:-1].rstrip().endswith("{") else ","
     return f"{opened[:-1]}{comma}{member}}}"
+
+
+def _has_shipped_line(given: Mapping[str, Any]) -> bool:
+    return any(line.get("order_address_id") for where, line in lines(given) if "/pickups" not in where)
+
+
+def _is_used(address: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether something goes there, by the address's own account or by a line's; also where neither says anything."""
+    own, told = address.get("line_items"), address.get("items_total")
+    if own or _count(told) or (own is None and told is None):
+        return True
+    return any(row.get("order_address_id") == address.get("id") for row in rows)
 
 
 def _groups(given: Mapping[str, Any]) -> Iterator[Placed]:

@@ -7,14 +7,14 @@ from typing import Any
 
 from app.connectors.bigcommerce import notes
 from app.connectors.bigcommerce.amounts import COSTS, Amounts, Priced, amounts
-from app.connectors.bigcommerce.checks import Fault, faults_of, has_no_street, rejection
+from app.connectors.bigcommerce.checks import Fault, faults_of, rejection
 from app.connectors.bigcommerce.meta import meta_of
 from app.connectors.bigcommerce.payment import certificates, payment_of
 from app.connectors.bigcommerce.schema import load_order
 from app.connectors.bigcommerce.settings import Settings
 from app.connectors.bigcommerce.splitting import one_address, part_of
 from app.connectors.bigcommerce.statuses import status_text
-from app.connectors.bigcommerce.totals import Reading, reading_of, readings, tender, total
+from app.connectors.bigcommerce.totals import Reading, due, is_ambiguous, reading_of, readings, tender, total
 from app.connectors.bigcommerce.values import money
 from app.domain.balance import Unbalanced, balanced
 from app.domain.money import ZERO, NotWholeUnits, UnknownCurrency, amount, round_half_up, smallest_unit
@@ -22,6 +22,10 @@ from app.domain.order import Address, Line, LineType, Order, numbered
 
 _COST_NAMES = {"shipping_cost": "Shipping", "handling_cost": "Handling", "wrapping_cost": "Gift wrapping"}
 _COUPON_KINDS = ("per item", "percentage", "per total", "shipping", "free shipping", "promotion")
+_AMBIGUOUS = (
+    "The order's total can be read in two ways that differ in what was paid, with store credit, gift certificates and fees inside"
+    " of it or not; set tender (outside or inside) and fees_in_total (yes or no) to what this store does."
+)
 _ADDRESS_PARTS = {
     "first_name": "first_name",
     "last_name": "last_name",
@@ -40,17 +44,20 @@ _ADDRESS_PARTS = {
 def normalize(body: str, *, prefix: str, settings: Settings) -> Order:
     """The order in `body`, balanced to the cent. Raises `Reject` with every fault named, the most telling first."""
     given = one_address(load_order(body), settings=settings)
-    faults = faults_of(given, settings=settings)
     currency = given["default_currency_code"] or ""
     try:
         unit = smallest_unit(currency)
-        reading = _reading(given, settings=settings, unit=unit)
+    except UnknownCurrency:  # One of the faults; no sum can be made of such amounts.
+        raise rejection(faults_of(given, settings=settings, due=given["total_inc_tax"])) from None
+    reading = _reading(given, settings=settings, unit=unit)
+    faults = faults_of(given, settings=settings, due=due(given, reading))
+    if is_ambiguous(given, given["fees"], settings=settings):
+        faults.append(Fault("balance", _AMBIGUOUS, "/total_inc_tax"))
+    try:
         order = balanced(
             _order(given, prefix=prefix, settings=settings, reading=reading, unit=unit), unit=unit
         )
         order = part_of(order, given, unit=unit)
-    except UnknownCurrency:
-        raise rejection(faults) from None  # `faults` names it; no sum can be made of such amounts.
     except NotWholeUnits as error:
         reason = f"The order's total of {error} is no whole number of the smallest unit of {currency}."
         raise rejection([*faults, Fault("validation", reason, "/total_inc_tax")]) from None
@@ -74,12 +81,18 @@ def _other_sums(given: dict[str, Any], settings: Settings) -> str:
     if not tender(given) and not given["fees"]:
         return ""
     said = [
-        f"{given['total_inc_tax'] + each.off} with store credit and gift certificates"
-        f" {'taken off' if each.tender_inside else 'not taken off'} and fees {'added' if each.fees_inside else 'left out'}"
+        f"{given['total_inc_tax'] + each.off} with {' and '.join(_assumed(given, each))}"
         for each in readings(given, given["fees"], settings=settings)
         if each.basis == "inc"
     ]
     return f" Its header comes to {', or to '.join(said)}, and says {given['total_inc_tax']}."
+
+
+def _assumed(given: dict[str, Any], reading: Reading) -> Iterator[str]:
+    if tender(given):
+        yield f"store credit and gift certificates {'taken off' if reading.tender_inside else 'not taken off'}"
+    if given["fees"]:
+        yield f"fees {'added' if reading.fees_inside else 'left out'}"
 
 
 def _order(
@@ -114,7 +127,7 @@ def _address(given: dict[str, Any]) -> Address:
 
 def _ship_to(given: dict[str, Any], *, bill: Address) -> Address:
     """Where the order goes; the billing address where nothing is shipped (downloads, pickups)."""
-    if not given["addresses"] or has_no_street(given["addresses"][0]):
+    if not given["addresses"]:
         return bill
     ship = _address(given["addresses"][0])
     return ship if ship.name else replace(ship, first_name=bill.first_name, last_name=bill.last_name)

@@ -11,9 +11,9 @@ from typing import Any
 
 from app.connectors.bigcommerce import notes
 from app.connectors.bigcommerce.bodies import identifier, single
-from app.connectors.bigcommerce.calls import Calls
-from app.connectors.bigcommerce.groups import base_of, group_of, is_id
-from app.connectors.bigcommerce.reading import read
+from app.connectors.bigcommerce.calls import Calls, Stale
+from app.connectors.bigcommerce.groups import GROUP, base_of, group_of, is_id
+from app.connectors.bigcommerce.reading import Look, look, not_listed, stands
 from app.connectors.bigcommerce.settings import Settings
 from app.connectors.bigcommerce.sighting import Sighter
 from app.connectors.bigcommerce.statuses import status_text
@@ -34,11 +34,13 @@ class _Update:
     """What has to be changed of one order of the platform, and nothing else: whatever is sent with it would be written as well.
 
     `ours` are the ids of those of our orders that it marks: one, but where an order for several addresses is split.
+    `looked_at` is when that was found out, in seconds of the calls' clock.
     """
 
     order_id: str
     ours: tuple[str, ...]
     changes: Mapping[str, Any]
+    looked_at: float
 
 
 class Marking:
@@ -52,15 +54,19 @@ class Marking:
         self._note_text = settings.note_text
         self._now = now
         self._outcomes: dict[str, Seen | OrderSyncError] = {}
-        self._updated: list[str] = []
+        self._updated: dict[str, bool] = {}
+        """With each, whether the answer to its update showed the mark."""
+        self._stale: list[str] = []
 
     def acknowledge(self, wanted: Sequence[str]) -> Mapping[str, Seen | OrderSyncError]:
         """The outcome for each. Raises where nothing came of any of them: `Misconfigured`, `Unknown` or `Retry`."""
         known = [each for each in wanted if is_id(each)]
         self._outcomes |= {each: _gone(each) for each in wanted if not is_id(each)}
-        for start in range(0, len(known), CHUNK):
-            if not self._chunk(known[start : start + CHUNK]):
+        while known:
+            chunk, known = known[:CHUNK], known[CHUNK:]
+            if not self._chunk(chunk):
                 break
+            known = [*self._stale, *known]
         if self._updated:
             self._chunk([])
         late = Retry("There was no time left for this order in the store's turn.")
@@ -70,40 +76,45 @@ class Marking:
 
     def _chunk(self, order_ids: Sequence[str]) -> bool:
         """Look at what was updated last and at these, and update these. Whether there is any sense in going on."""
+        self._stale = []
         try:
-            stand = read(self._calls, self._sighter, [*self._updated, *order_ids])
+            looks = look(self._calls, self._sighter, [*self._updated, *order_ids])
         except OrderSyncError as error:
             if isinstance(error, Misconfigured) or not (self._outcomes or self._updated):
                 raise
             self._outcomes |= {each: _not_seen(each, error) for each in self._updated}
             self._outcomes |= {each: Retry(error.reason) for each in order_ids}
-            self._updated = []
+            self._updated = {}
             return False
-        self._outcomes |= {each: self._after(each, stand[each]) for each in self._updated}
-        self._updated = []
+        self._outcomes |= {
+            each: self._after(each, looks[base_of(each)], shown=shown)
+            for each, shown in self._updated.items()
+        }
+        self._updated = {}
         bases = dict.fromkeys(map(base_of, order_ids))
         own = {base: [each for each in order_ids if base_of(each) == base] for base in bases}
-        updates = [update for base, ids in own.items() if (update := self._update(base, ids, stand))]
-        results = self._calls.each(updates, self._send)
+        updates = [update for base, ids in own.items() if (update := self._update(base, ids, looks[base]))]
+        results = self._calls.each(updates, self._send, unforeseen=Unknown)
         for update, result in zip(updates, results, strict=True):
-            if isinstance(result, Misconfigured):
-                raise result
-            if isinstance(result, OrderSyncError):
-                self._outcomes |= dict.fromkeys(update.ours, result)
-            else:
-                self._updated += update.ours
+            match result:
+                case Misconfigured():
+                    raise result
+                case Stale():
+                    self._stale += update.ours
+                case OrderSyncError():
+                    self._outcomes |= dict.fromkeys(update.ours, result)
+                case _:
+                    self._updated |= {each: self._shows_mark(each, result) for each in update.ours}
         return not self._calls.time_is_up
 
-    def _update(
-        self, base: str, order_ids: Sequence[str], stand: Mapping[str, Seen | Gone]
-    ) -> _Update | None:
+    def _update(self, base: str, order_ids: Sequence[str], looked: Look | None) -> _Update | None:
         """What is to be changed of one order of the platform; where that is nothing, the outcomes are settled.
 
         The status is changed with the last of its addresses: until then it has to be read again, or the others would be missed.
         """
         wanted: dict[str, Seen] = {}
         for each in order_ids:
-            match stand[each]:
+            match stands(self._sighter, each, looked):
                 case Seen(eligible=True) as seen:
                     wanted[each] = seen
                 case Seen() as seen:
@@ -111,9 +122,12 @@ class Marking:
                     self._outcomes[each] = seen
                 case _:
                     self._outcomes[each] = _gone(each)
-        if not wanted:
+        if looked is None or not wanted:
             return None
-        given = parse_json(next(iter(wanted.values())).body)
+        if looked.hidden:
+            self._outcomes |= dict.fromkeys(wanted, not_listed(base))
+            return None
+        given = looked.given
         fresh = [group_of(each) for each, seen in wanted.items() if not seen.marked]
         count = self._sighter.count_of(given)
         changes: dict[str, Any] = {}
@@ -134,28 +148,38 @@ class Marking:
         if not changes:
             self._outcomes |= wanted
             return None
-        return _Update(base, tuple(wanted), changes)
+        return _Update(base, tuple(wanted), changes, looked.at)
 
-    def _send(self, update: _Update) -> bool:
-        answer = self._calls.update(update.order_id, update.changes)
+    def _send(self, update: _Update) -> dict[str, Any]:
+        """The order as the store answered it."""
+        answer = self._calls.update(update.order_id, update.changes, looked_at=update.looked_at)
         try:
-            updated = identifier(single(answer))
+            updated: dict[str, Any] = single(answer)
         except Retry as error:
             raise Unknown(f"The update of order {update.order_id}: {error.reason}") from None
-        if updated != update.order_id:
+        if identifier(updated) != update.order_id:
             raise Unknown(f"The store answered the update of order {update.order_id} with something else.")
-        return True
+        return updated
 
-    def _after(self, order_id: str, stands: Seen | Gone) -> Seen | OrderSyncError:
-        """What came of an update that the store says it has made."""
-        if isinstance(stands, Gone):
+    def _shows_mark(self, order_id: str, given: dict[str, Any]) -> bool:
+        return self._sighter.is_marked({**given, GROUP: group_of(order_id)})
+
+    def _after(self, order_id: str, looked: Look | None, *, shown: bool) -> Seen | OrderSyncError:
+        """What came of an update that the store says it has made; `shown`: its answer had the mark."""
+        if looked is not None and looked.hidden:
+            return _not_seen(order_id, not_listed(base_of(order_id)))
+        stand = stands(self._sighter, order_id, looked)
+        if isinstance(stand, Gone):
             return _gone(order_id)
-        given = parse_json(stands.body)
+        given = parse_json(stand.body)
         # A status that is neither read nor ours was set by somebody since then, and is not our affair.
-        if stands.marked and (
+        if stand.marked and (
             given.get("status_id") not in self._sighter.read or self._sighter.unmarked(given)
         ):
-            return stands
+            return stand
+        if shown:
+            # A list may lag behind what was just written, and then shows the order as it was.
+            return Unknown(f"Order {order_id} was marked, but the store's list does not show that yet.")
         wanted = status_text(self._sighter.acknowledged)
         return Reject(
             f"The store took the mark for order {order_id} (status {wanted} and a line in the staff notes), but does not show it;"

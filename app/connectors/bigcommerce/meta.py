@@ -52,7 +52,9 @@ def _options(line: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         for each in options if isinstance(options, list) else ():
             if isinstance(each, dict):
                 name = each.get("display_name") or each.get("name")
-                value = each.get("display_value") or each.get("value")
+                # What is shown of a file is its name only; its value tells where it lies.
+                shown = None if each.get("type") == "File Upload" else each.get("display_value")
+                value = shown or each.get("value") or each.get("display_value")
                 if name:
                     yield f"line {line['id']}: {name}", plain(value)
     if line["wrapping_message"]:

@@ -1,7 +1,7 @@
 """What the store shows of an order in calls of its own only, read where it is needed and spliced into the order's raw text."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from app.connectors.bigcommerce.settings import Settings
 from app.connectors.bigcommerce.values import money
 from app.domain.money import ZERO
 from app.errors import Misconfigured, OrderSyncError, Retry
-from app.transport import parse_json
+from app.transport import Answer, parse_json
 
 _LIMIT = 250
 _MOST_PAGES = 40
@@ -85,23 +85,30 @@ def _completed(calls: Calls, wanted: _Wanted) -> str:
 
 def _part(calls: Calls, order_id: str, name: str) -> list[Any]:
     if name == "transactions":
-        found = data(calls.get(f"/v3/orders/{order_id}/transactions", about="transactions"))
+        found = data(_of(calls, order_id, f"/v3/orders/{order_id}/transactions", name))
         if not isinstance(found, list):
             raise Retry(f"The transactions of order {order_id} are no list.")
         return [plain(each) for each in found]
     if name == "fees":
-        answer = calls.get(f"{ORDERS}/{order_id}/fees")
+        answer = _of(calls, order_id, f"{ORDERS}/{order_id}/fees", name)
         given = single(answer) if answer.body else {}
         fees = given.get("fees") if isinstance(given, dict) else given
         return [plain(each) for each in fees] if isinstance(fees, list) else []
-    return _paged(calls, f"{ORDERS}/{order_id}/{name}")
+    return _paged(calls, order_id, name)
 
 
-def _paged(calls: Calls, path: str) -> list[Any]:
+def _of(
+    calls: Calls, order_id: str, path: str, name: str, parameters: Mapping[str, str] | None = None
+) -> Answer:
+    return calls.get(path, parameters, about=f"the {name.replace('_', ' ')} of order {order_id}")
+
+
+def _paged(calls: Calls, order_id: str, name: str) -> list[Any]:
     """Every row of a V2 list, page after page. Raises `Retry` where the pages bring nothing new."""
+    path = f"{ORDERS}/{order_id}/{name}"
     rows: dict[str, Any] = {}
     for page in range(1, _MOST_PAGES + 1):
-        found = listed(calls.get(path, {"limit": str(_LIMIT), "page": str(page)}))
+        found = listed(_of(calls, order_id, path, name, {"limit": str(_LIMIT), "page": str(page)}))
         fresh = {identifier(each) or json.dumps(each, default=str): plain(each) for each in found}
         if page > 1 and fresh and fresh.keys() <= rows.keys():
             raise Retry(f"The store repeats the pages of {path}.")

@@ -54,9 +54,9 @@ def needs_transactions(given: dict[str, Any], *, settings: Settings) -> bool:
 
 
 def _to_be_paid(given: dict[str, Any]) -> bool:
+    # Store credit and gift certificates may have lowered the total already, so that they cannot be taken off here.
     try:
-        tender = money(given.get("store_credit_amount", 0)) + money(given.get("gift_certificate_amount", 0))
-        return money(given["total_inc_tax"]) > tender
+        return money(given["total_inc_tax"]) > ZERO
     except (KeyError, ValueError):
         return True
 

@@ -5,7 +5,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
+from app.connectors.bigcommerce.answers import LONGEST_WAIT, asked_wait
 from app.errors import Retry
+from app.transport import Answer
 
 _MARGIN = 0.05
 """Seconds after the window's end, so that a clock that is a little fast does not ask just before it."""
@@ -15,7 +17,6 @@ _RESET = "X-Rate-Limit-Time-Reset-Ms"
 _WINDOW = "X-Rate-Limit-Time-Window-Ms"
 _LEFT = "X-Rate-Limit-Requests-Left"
 _QUOTA = "X-Rate-Limit-Requests-Quota"
-_RETRY = "X-Retry-After"
 
 
 class Quota:
@@ -75,19 +76,24 @@ class Quota:
             elif self._left is not None:
                 self._left -= 1  # It may have been counted.
 
-    def refused(self, headers: Mapping[str, str]) -> float:
-        """A request was answered with 429: nothing more goes out for so many seconds, which are returned.
+    def give_back(self) -> None:
+        """A place is not needed after all: nothing was sent."""
+        with self._lock:
+            self._in_flight -= 1
 
-        The longer of the two headers counts. Without either the platform itself is under load, and each such answer doubles
-        the wait (contract, section 10).
+    def refused(self, answer: Answer) -> float:
+        """A request was answered with 429, by `answer`: nothing more goes out for so many seconds, which are returned.
+
+        The longer counts of what it tells of its window and what it asks us to wait. Without either the platform
+        itself is under load, and each such answer doubles the wait (contract, section 10). An hour at most.
         """
         with self._lock:
-            milliseconds, seconds = _number(headers, _RESET), _number(headers, _RETRY)
-            if milliseconds is None and seconds is None:
+            milliseconds, asked = _number(answer.headers, _RESET), asked_wait(answer)
+            if milliseconds is None and asked is None:
                 wait = min(_FIRST_BACK_OFF * 2.0**self._unexplained, _LONGEST_BACK_OFF)
                 self._unexplained = min(self._unexplained + 1, 16)
             else:
-                wait = max((milliseconds or 0) / 1000, seconds or 0) + _MARGIN
+                wait = min(max((milliseconds or 0) / 1000, asked or 0) + _MARGIN, LONGEST_WAIT)
             self._blocked_until = max(self._blocked_until, self._clock() + wait)
             return wait
 
@@ -114,7 +120,7 @@ class Quota:
         quota, left, milliseconds = (_number(headers, name) for name in (_QUOTA, _LEFT, _RESET))
         if quota is None or left is None or milliseconds is None or quota <= 0:
             return
-        resets_at = self._clock() + milliseconds / 1000 + _MARGIN
+        resets_at = self._clock() + min(milliseconds / 1000, LONGEST_WAIT) + _MARGIN
         half = (_number(headers, _WINDOW) or milliseconds) / 2000
         if self._left is not None and resets_at <= self._resets_at + half:
             # Answers come in another order than they were given in: within one window the lowest figure is the newest.

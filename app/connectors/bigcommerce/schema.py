@@ -3,7 +3,6 @@
 Nothing is validated beyond that: live answers carry fields that no documentation knows (contract, section 5).
 """
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
@@ -12,12 +11,17 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from app.connectors.bigcommerce import consignments
 from app.connectors.bigcommerce.groups import stands_for
-from app.connectors.bigcommerce.values import identifier, moment, money, number, text_or_number
+from app.connectors.bigcommerce.values import (
+    identifier,
+    is_unstorable,
+    moment,
+    money,
+    storable,
+    text_or_number,
+)
 from app.errors import Reject
 from app.transport import parse_json
 
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]|\\\\u(?:0000|[dD][89abAB])")
-"""What may stand for a character that no database column takes, in a body as text: itself, or escaped."""
 _MISSING: dict[str, Any] = {"required": "is missing", "null": "is null"}
 
 
@@ -38,6 +42,16 @@ class _Parsed(fields.Field[Any]):
             raise self.make_error("invalid") from None
 
 
+class _OrZero(_Parsed):
+    """An amount that may be missing or null, which is then none."""
+
+    def deserialize(
+        self, value: Any, attr: str | None = None, data: Mapping[str, Any] | None = None, **kwargs: Any
+    ) -> Any:
+        """The value, 0 where there is none."""
+        return Decimal(0) if value is None else super().deserialize(value, attr, data, **kwargs)
+
+
 def _date() -> _Parsed:
     return _Parsed(moment, "is no date of the form Tue, 05 Mar 2019 21:40:11 +0000", required=True)
 
@@ -55,7 +69,7 @@ def _money() -> _Parsed:
 
 
 def _optional_money() -> _Parsed:
-    return _Parsed(money, "is no amount", load_default=Decimal(0))
+    return _OrZero(money, "is no amount", load_default=Decimal(0))
 
 
 def _optional_text() -> fields.String:
@@ -103,15 +117,17 @@ class _Line(_Part):
     name = _optional_text()
     sku = _optional_text()
     type = _optional_text()
-    quantity = _Parsed(number, "is no number", required=True)
+    # In text where it was a fraction (1.0) in a part read apart.
+    quantity = _Parsed(money, "is no number", required=True)
     total_ex_tax = _money()
     total_inc_tax = _money()
     total_tax = _money()
     is_refunded = fields.Raw(load_default=False)
-    quantity_refunded = fields.Raw(load_default=0)
+    quantity_refunded = _optional_money()
     parent_order_product_id = _optional_id()
     order_address_id = _optional_id()
     applied_discounts = _loose_list()
+    discounted_total_inc_tax = _Parsed(money, "is no amount", load_default=None, allow_none=True)
     product_options = _loose_list()
     configurable_fields = _loose_list()
     wrapping_message = _optional_text()
@@ -167,6 +183,7 @@ class _Order(_Part):
     payment_provider_id = _loose_text()
     payment_status = _optional_text()
     order_is_digital = fields.Raw(load_default=False)
+    shipping_address_count = fields.Raw(load_default=0)
     staff_notes = _optional_text()
     customer_message = _optional_text()
     external_order_id = _loose_text()
@@ -184,8 +201,8 @@ _ORDER, _LINE, _FEE, _ADDRESS = _Order(), _Line(), _Fee(), _Address()
 def load_order(body: str) -> dict[str, Any]:
     """The parts of the order in `body` that are used, typed. Raises `Reject` with every fault, each with its JSON pointer.
 
-    To the order's own fields come `lines`, `addresses`, `pickups` and `fees`, whose elements have a `pointer`, and `coupons`
-    and `transactions`, which are None where they were not read.
+    To the order's own fields come `lines`, `addresses`, `unused_addresses`, `pickups` and `fees`, whose elements have a
+    `pointer`, and `coupons` and `transactions`, which are None where they were not read.
     """
     try:
         given = parse_json(body)
@@ -193,13 +210,16 @@ def load_order(body: str) -> dict[str, Any]:
         raise Reject(f"The order's body is not JSON ({error}).") from None
     if not isinstance(given, dict):
         raise Reject("The order's body is not a JSON object.", field="")
-    if _UNSTORABLE.search(body):
-        given = _storable(given)
+    if is_unstorable(body):
+        given = storable(given)
     faults: list[tuple[str, str]] = []
     order = _loaded(_ORDER, "", given, faults)
+    shown = [_loaded(_ADDRESS, *placed, faults) for placed in consignments.shown_addresses(given)]
+    used = {pointer for pointer, _ in consignments.addresses(given)}
     found = {
         "lines": [_loaded(_LINE, *placed, faults) for placed in consignments.lines(given)],
-        "addresses": [_loaded(_ADDRESS, *placed, faults) for placed in consignments.addresses(given)],
+        "addresses": [placed for placed in shown if placed.get("pointer") in used],
+        "unused_addresses": [placed for placed in shown if placed.get("pointer") not in used],
         "pickups": [group for _, group in consignments.pickups(given)],
         "fees": [_loaded(_FEE, *placed, faults) for placed in consignments.fees(given)],
         "coupons": consignments.part(given, "coupons"),
@@ -220,17 +240,6 @@ def _loaded(
         faults += _flat(error.messages_dict, pointer)
         return {}
     return {**loaded, "pointer": pointer}
-
-
-def _storable(value: Any) -> Any:
-    """The value without what no database column takes: the character NUL and halves of surrogate pairs."""
-    if isinstance(value, str):
-        return value.replace("\0", "").encode("utf-8", "replace").decode()
-    if isinstance(value, list):
-        return [_storable(each) for each in value]
-    if isinstance(value, dict):
-        return {_storable(key): _storable(each) for key, each in value.items()}
-    return value
 
 
 def _flat(messages: Any, pointer: str) -> Iterator[tuple[str, str]]:

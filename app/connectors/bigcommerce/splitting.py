@@ -63,6 +63,7 @@ class _Parts:
     def __init__(self, order: Order, given: dict[str, Any], *, unit: Decimal) -> None:
         self._order = order
         self._every = given["every"]
+        self._unused = given["unused_addresses"]
         self._unit = unit
         self._parts: list[dict[int, Line]] = [{} for _ in self._every]
         place = {str(line["id"]): _place(line, self._every) for line in given["lines"]}
@@ -86,7 +87,10 @@ class _Parts:
     def _weights(self, line: Line) -> list[Decimal]:
         totals = [max(ZERO, expected_total(tuple(part.values()))) for part in self._parts]
         if line.type is LineType.SHIPPING and line.detail in _COSTS:
-            costs = [address[_COSTS[line.detail]] for address in self._every]
+            name = _COSTS[line.detail]
+            costs = [address[name] for address in self._every]
+            # What an address costs that nothing goes to is the first one's.
+            costs[0] += sum((address[name] for address in self._unused), ZERO)
             return costs if sum(costs, ZERO) and min(costs) >= ZERO else totals
         if line.type is LineType.TAX:
             taxes = [sum((each.tax for each in part.values()), ZERO) for part in self._parts]

@@ -6,11 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from app.connectors.bigcommerce import consignments
-from app.connectors.bigcommerce.answers import what_came
+from app.connectors.bigcommerce.answers import good_list, what_came
 from app.connectors.bigcommerce.bodies import orders, single
 from app.connectors.bigcommerce.calls import ORDERS, Calls
+from app.connectors.bigcommerce.examination import COUNT
+from app.connectors.bigcommerce.examination import counted as counted_orders
 from app.connectors.bigcommerce.notebook import Notebook, counted, named
-from app.connectors.bigcommerce.reading import INCLUDES, LIMIT, date_parameter
+from app.connectors.bigcommerce.reading import INCLUDES, LIMIT, NOT_UNDERSTOOD, ByTime, date_parameter
 from app.connectors.bigcommerce.settings import Settings
 from app.connectors.bigcommerce.sighting import Sighter, time_of
 from app.connectors.bigcommerce.surveyed_sums import sums
@@ -67,12 +69,28 @@ def _last(calls: Calls, wanted: int) -> list[Raw]:
         parameters = {"sort": "id:desc", "limit": str(asked), **INCLUDES}
         if last is not None:
             parameters["max_id"] = str(last - 1)
-        rows = orders(calls.orders(parameters))
+        answer = calls.order_list(parameters)
+        if answer.status in NOT_UNDERSTOOD:
+            return _from_the_end(calls, wanted)
+        rows = orders(good_list(answer))
         found += rows
         if len(rows) < asked or int(rows[-1][0]) <= 1:
             break
         last = int(rows[-1][0])
     return found
+
+
+def _from_the_end(calls: Calls, wanted: int) -> list[Raw]:
+    """The same of a store that knows no direction of sorting: page by page, from the last one back."""
+    size = min(LIMIT, wanted)
+    found: list[Raw] = []
+    page = -(-counted_orders(calls.get(COUNT)) // size)
+    while page > 0 and len(found) < wanted:
+        calls.begin()
+        parameters = {"sort": "id", "limit": str(size), "page": str(page), **INCLUDES}
+        found += reversed(orders(calls.orders(parameters)))
+        page -= 1
+    return found[:wanted]
 
 
 def _quota(calls: Calls, book: Notebook) -> None:
@@ -124,8 +142,9 @@ def _times(calls: Calls, sample: Sequence[Raw], book: Notebook) -> None:
         return
     edge = max(times)
     calls.begin()
-    parameters = {"sort": "date_modified:asc", "limit": str(LIMIT), "min_date_modified": date_parameter(edge)}
-    rows = [time_of(given.get("date_modified")) for _, _, given in orders(calls.orders(parameters))]
+    by_time = ByTime()
+    parameters = {"limit": str(LIMIT), "min_date_modified": date_parameter(edge)}
+    rows = [time_of(given.get("date_modified")) for _, _, given in orders(by_time.list(calls, parameters))]
     shown = [row for row in rows if row is not None]
     if any(row < edge for row in shown):
         book.note(
@@ -141,18 +160,14 @@ def _times(calls: Calls, sample: Sequence[Raw], book: Notebook) -> None:
         )
     if shown != sorted(shown):
         book.note("sorting", "The store does not sort by date_modified when asked to.", trouble=True)
-    _ties(calls, min(times), book)
+    _ties(calls, by_time, min(times), book)
 
 
-def _ties(calls: Calls, since: datetime, book: Notebook) -> None:
-    parameters = {
-        "sort": "date_modified:asc",
-        "limit": str(LIMIT),
-        "min_date_modified": date_parameter(since),
-    }
+def _ties(calls: Calls, by_time: ByTime, since: datetime, book: Notebook) -> None:
+    parameters = {"limit": str(LIMIT), "min_date_modified": date_parameter(since)}
     rows = [
         (found, int(order_id))
-        for order_id, _, given in orders(calls.orders(parameters))
+        for order_id, _, given in orders(by_time.list(calls, parameters))
         if (found := time_of(given.get("date_modified")))
     ]
     shared = Counter(time for time, _ in rows)

@@ -71,6 +71,17 @@ def total(header: Mapping[str, Any], reading: Reading) -> Decimal:
     return Decimal(header["total_inc_tax"] - taken)
 
 
+def due(header: Mapping[str, Any], reading: Reading) -> Decimal:
+    """What is left to be paid by the payment method, after store credit and gift certificates."""
+    return Decimal(header["total_inc_tax"] - (ZERO if reading.tender_inside else tender(header)))
+
+
+def is_ambiguous(header: Mapping[str, Any], fees: Iterable[Mapping[str, Any]], *, settings: Settings) -> bool:
+    """Whether readings fit exactly that differ in the total, or in what is left to be paid."""
+    fitting = [each for each in readings(header, tuple(fees), settings=settings) if abs(each.off) < _EXACT]
+    return len({(total(header, each), due(header, each)) for each in fitting}) > 1
+
+
 def _choices(setting: str, words: tuple[str, str], *, matters: bool) -> tuple[str, ...]:
     if setting != "auto":
         return (setting,)

@@ -6,6 +6,8 @@ from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]|\\\\u(?:0000|[dD][89abAB])")
+"""What may stand for a character that no database column takes, in a body as text: itself, or escaped."""
 _MONEY = re.compile(r"-?\d{1,15}(\.\d{1,10})?", re.ASCII)
 _LARGEST = Decimal(10) ** 15
 _FINEST = Decimal("0.0001")
@@ -67,3 +69,19 @@ def _whole(value: Decimal) -> Decimal:
     if abs(value - rounded) > _NOISE:
         raise ValueError("more than four decimals")
     return rounded
+
+
+def is_unstorable(body: str) -> bool:
+    """Whether a body as text may hold a character that no database column takes."""
+    return bool(_UNSTORABLE.search(body))
+
+
+def storable(value: Any) -> Any:
+    """The value without what no database column takes: the character NUL and halves of surrogate pairs."""
+    if isinstance(value, str):
+        return value.replace("\0", "").encode("utf-8", "replace").decode()
+    if isinstance(value, list):
+        return [storable(each) for each in value]
+    if isinstance(value, dict):
+        return {storable(key): storable(each) for key, each in value.items()}
+    return value
