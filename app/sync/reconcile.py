@@ -204,6 +204,7 @@ class _Comparing:
         self._read_to = None if site.cursor is None else site.cursor.modified_at - overlap
         self._stored: dict[str, StoredOrder] = {}
         self._until = until
+        self._unread: dict[str, Listed] = {}
         self._result = Comparison(site=site.name, from_at=since, until_at=min(until, self._last_reading()))
 
     def _last_reading(self) -> datetime:
@@ -217,6 +218,7 @@ class _Comparing:
         for page in self._parts.peers.channel(self._site).census(since=self._since, until=self._until):
             self._check_time()
             self._compare_page([row for row in page if row.eligible])
+        self._sort_unread()
         for stored in self._written():
             self._stored.setdefault(stored.platform_order_id, stored)
         for stored in self._stored.values():
@@ -251,17 +253,32 @@ class _Comparing:
                 self._compare_with_platform(row, stored)
 
     def _not_stored(self, row: Listed) -> None:
-        if row.modified_at is not None and not self._was_to_be_read(row):
-            self._result.counts["coming"] += 1
-            first = min(row.modified_at, row.created_at or row.modified_at)
-            self._result.until_at = min(self._result.until_at, first - timedelta(seconds=1))
-            return
+        if self._was_to_be_read(row):
+            self._miss(row, f"The platform has it as {row.status!r}, and it was never read.")
+        else:
+            self._unread[row.platform_order_id] = row
+
+    def _sort_unread(self) -> None:
+        """Orders that the next reading will bring, and those that carry our mark: one that is marked was stored before."""
+        channel = self._parts.peers.channel(self._site)
+        for part in _parts(list(self._unread)):
+            self._check_time()
+            answers = channel.read(part)
+            for row in map(self._unread.__getitem__, part):
+                answer = answers[row.platform_order_id]
+                if isinstance(answer, Seen) and answer.marked:
+                    self._miss(row, "It carries our mark on the platform, and it is not stored.")
+                elif row.modified_at is not None:
+                    self._result.counts["coming"] += 1
+                    first = min(row.modified_at, row.created_at or row.modified_at)
+                    self._result.until_at = min(self._result.until_at, first - timedelta(seconds=1))
+
+    def _miss(self, row: Listed, reason: str) -> None:
         number = f"{self._site.prefix}-{row.number}" if row.number else row.platform_order_id
-        reason = f"The platform has it as {row.status!r}, and it was never read."
         self._find(Kind.MISSING, number, row.platform_order_id, reason)
 
     def _was_to_be_read(self, row: Listed) -> bool:
-        return self._read_to is not None and row.modified_at is not None and row.modified_at <= self._read_to
+        return row.modified_at is None or (self._read_to is not None and row.modified_at <= self._read_to)
 
     def _compare_with_platform(self, row: Listed, stored: StoredOrder) -> None:
         if not self._was_to_be_read(row):

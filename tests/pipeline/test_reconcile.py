@@ -35,6 +35,23 @@ def execute(world: World, *statements: str) -> None:
             connection.exec_driver_sql(statement)
 
 
+def delete(world: World, order_id: int) -> None:
+    """All that the database has of an order, gone by hand."""
+    of_order = f"platform_order_id = '{order_id}'"
+    (thread,) = world.rows(f"SELECT id FROM rm_thread WHERE {of_order}")
+    (order,) = world.rows(f"SELECT id FROM rm_order WHERE {of_order}")
+    execute(
+        world,
+        *(f"DELETE FROM {name} WHERE order_id = {order['id']}" for name in ("rm_lineitems", "rm_address")),
+        *(
+            f"DELETE FROM {name} WHERE thread_id = {thread['id']}"
+            for name in ("rm_order", "rm_step", "rm_event")
+        ),
+        f"DELETE FROM rm_thread WHERE id = {thread['id']}",
+        f"DELETE FROM rm_inbox WHERE {of_order}",
+    )
+
+
 @pytest.fixture
 def world(make_world: MakeWorld) -> World:
     made = make_world(orders=[plain_order(each, **_dated(LONG_AGO)) for each in ORDERS])
@@ -92,24 +109,22 @@ def test_an_order_whose_body_was_deleted_by_hand_is_found_and_its_body_read_agai
 
 
 def test_an_order_that_was_deleted_with_all_it_has_is_read_again_and_finds_its_document(world: World) -> None:
-    (thread,) = world.rows("SELECT id FROM rm_thread WHERE platform_order_id = '1002'")
-    (order,) = world.rows("SELECT id FROM rm_order WHERE platform_order_id = '1002'")
-    execute(
-        world,
-        *(f"DELETE FROM {name} WHERE order_id = {order['id']}" for name in ("rm_lineitems", "rm_address")),
-        *(
-            f"DELETE FROM {name} WHERE thread_id = {thread['id']}"
-            for name in ("rm_order", "rm_step", "rm_event")
-        ),
-        f"DELETE FROM rm_thread WHERE id = {thread['id']}",
-        "DELETE FROM rm_inbox WHERE platform_order_id = '1002'",
-    )
+    delete(world, 1002)
     assert kinds(compare(world)) == [("missing", "BGM-1002")]
     compare(world, heal=Heal.ALL)
     world.settle()
     assert world.ends()[1002] == "done"
     assert world.document_numbers().count("BGM-1002") == 1
     assert compare(world).complete
+
+
+def test_an_order_that_was_deleted_right_after_its_mark_is_found_by_it(make_world: MakeWorld) -> None:
+    world = make_world(orders=[plain_order(1001), plain_order(1002)])
+    world.run()
+    delete(world, 1002)
+    found = compare(world)
+    assert (kinds(found), found.counts["coming"]) == ([("missing", "BGM-1002")], 0)
+    assert "carries our mark" in found.findings[0].reason
 
 
 def test_a_document_that_was_made_twice_by_hand_is_found(world: World) -> None:
