@@ -10,7 +10,7 @@ from app.errors import OrderSyncError
 from app.ports.sales_channel import Seen
 from app.ports.store import Closed, OwedStep, Site, StepDone, StepOutcome
 from app.sync import standing
-from app.sync.owed import away, failure, failures, gate, in_time, pause_channel
+from app.sync.owed import check_reachable, failure, failures, gate, in_time, pause_channel
 from app.sync.parts import Parts, site_with_id
 from app.sync.steps import StepResult, is_alone, report, step_result
 from app.sync.telling import tell_rejected
@@ -67,9 +67,7 @@ def _some(parts: Parts, *, batch_id: int) -> tuple[StepResult, bool]:
 def _mark(
     parts: Parts, site: Site, owed: Sequence[OwedStep]
 ) -> tuple[list[StepOutcome], tuple[Closed, ...], tuple[int, ...]]:
-    unreachable = away(parts, site)
-    if unreachable is not None:
-        raise unreachable
+    check_reachable(parts, site)
     channel = parts.peers.channel(site)
     before = standing.ask(parts, site, channel, owed)
     if not before.wanted:

@@ -15,7 +15,7 @@ from app.sync import standing
 from app.sync.customers import Customers
 from app.sync.options import ErpOptions, erp_options
 from app.sync.outcomes import answered, kit_parents, looked_up
-from app.sync.owed import away, failure, failures, gate, in_time, pause_channel
+from app.sync.owed import check_reachable, failure, failures, gate, in_time, pause_channel
 from app.sync.parts import Parts, site_with_id
 from app.sync.steps import StepResult, report, step_result
 from app.sync.telling import pause_erp, tell_rejected
@@ -119,9 +119,7 @@ class _Export:
         if not to_ask:
             return [*sent, *fresh]
         try:
-            unreachable = away(self.parts, self.site)
-            if unreachable is not None:
-                raise unreachable
+            check_reachable(self.parts, self.site)
             found = standing.ask(self.parts, self.site, self.parts.peers.channel(self.site), to_ask)
         except OrderSyncError as error:
             pause_channel(self.parts, self.site, error)

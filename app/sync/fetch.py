@@ -313,14 +313,7 @@ class _Reading:
             answered_at=self._answered_at or read_at,
             overlap=self._options.overlap,
         )
-        sightings = [
-            Sighting(
-                seen=row,
-                skip=skip_reason(row, self._options),
-                order_number=f"{self._site.prefix}-{row.number}" if row.number else "",
-            )
-            for row in page.rows
-        ]
+        sightings = [sighting(self._site, row, skip=skip_reason(row, self._options)) for row in page.rows]
         stored = self._parts.store.store_page(
             site_id=self._site.id,
             token=self._token,
@@ -340,6 +333,11 @@ class _Reading:
         if stored.batch_id is not None:
             self._ring(Bell(batch_id=stored.batch_id, link=Stage.NORMALIZE))
         return stored
+
+
+def sighting(site: Site, seen: Seen, *, skip: str | None) -> Sighting:
+    """What was seen of an order, under the number that we give it."""
+    return Sighting(seen=seen, skip=skip, order_number=f"{site.prefix}-{seen.number}" if seen.number else "")
 
 
 def skip_test(seen: Seen, options: SiteOptions) -> str | None:

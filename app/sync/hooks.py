@@ -21,7 +21,7 @@ from app.ports.store import Site
 from app.sync.fetch import Ring
 from app.sync.hook_keys import opened_secrets
 from app.sync.named import read_named
-from app.sync.owed import away, in_time
+from app.sync.owed import check_reachable, in_time
 from app.sync.parts import Parts, maintenance_until, paused_sentence, site_with_id
 from app.sync.policy import HOLD_MAINTENANCE, HOLD_SETTINGS, Later, Person, after
 from app.sync.telling import pause_site
@@ -163,9 +163,7 @@ def _check_open(parts: Parts, site: Site) -> None:
         raise Hold(paused_sentence(now, until), kind=HOLD_MAINTENANCE, until=until)
     # Read anew: it may have been paused since the task began.
     paused = site_with_id(parts, site.id)
-    unreachable = away(parts, paused)
-    if unreachable is not None:
-        raise unreachable
+    check_reachable(parts, paused)
     if paused.paused_until is not None and paused.paused_until > now:
         raise Hold(
             f"The site is paused: {paused.paused_reason}", kind=HOLD_SETTINGS, until=paused.paused_until

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from app.domain.road import Stage
 from app.ports.sales_channel import Gone, Seen
-from app.ports.store import Bell, Sighting, Site, Stored
-from app.sync.fetch import PAGE_SIZE, Ring, skip_reason
+from app.ports.store import Bell, Site, Stored
+from app.sync.fetch import PAGE_SIZE, Ring, sighting, skip_reason
 from app.sync.options import site_options
 from app.sync.parts import Parts
 
@@ -27,15 +27,7 @@ def read_named(
     found = parts.peers.channel(site).read(platform_order_ids[:PAGE_SIZE])
     stored = parts.store.store_read(
         site.id,
-        [
-            Sighting(
-                seen=each,
-                skip=skip(each),
-                order_number=f"{site.prefix}-{each.number}" if each.number else "",
-            )
-            for each in found.values()
-            if isinstance(each, Seen)
-        ],
+        [sighting(site, each, skip=skip(each)) for each in found.values() if isinstance(each, Seen)],
         read_at=read_at,
         gone=[key for key, each in found.items() if isinstance(each, Gone)],
     )

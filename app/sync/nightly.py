@@ -10,7 +10,7 @@ from app.ports.store import Site
 from app.sync.alerts import close_alert, open_alert
 from app.sync.fetch import Ring
 from app.sync.options import site_options
-from app.sync.owed import away, in_time
+from app.sync.owed import check_reachable, in_time
 from app.sync.parts import Parts, maintenance_until, site_with_id
 from app.sync.reconcile import Comparison, Heal, reconcile, sentence
 from app.sync.schedule import next_time
@@ -42,9 +42,7 @@ def reconcile_nightly(parts: Parts, *, site_id: int, ring: Ring) -> None:
     # Told before it is tried: an attempt that ends its process tells nothing any more.
     _tell_of_missing(parts, site, now=now)
     try:
-        unreachable = away(parts, site)
-        if unreachable is not None:
-            raise unreachable
+        check_reachable(parts, site)
         found = reconcile(
             parts,
             site,

@@ -52,19 +52,18 @@ def gate(parts: Parts, site: Site, owed: Sequence[OwedStep]) -> tuple[list[OwedS
     )
 
 
-def away(parts: Parts, site: Site) -> Retry | None:
-    """Why a site is not to be called now although orders wait for it, or None.
+def check_reachable(parts: Parts, site: Site) -> None:
+    """Raises `Retry` where a site is not to be called now although orders wait for it.
 
     Its readings have failed again and again; the next of them asks whether it is back, and until then no other call waits
     in vain for an answer and keeps a worker from other sites' orders.
     """
     left = (site.order_next_run - parts.store.now()).total_seconds()
-    if not (is_open_breaker(site.failures) and site.is_active and site.orders_sync and left > 0):
-        return None
-    return Retry(
-        f"The site {site.name} has not answered {site.failures} times in a row; it is asked again in {round(left / 60)} min.",
-        after=left,
-    )
+    if is_open_breaker(site.failures) and site.is_active and site.orders_sync and left > 0:
+        raise Retry(
+            f"The site {site.name} has not answered {site.failures} times in a row; it is asked again in {round(left / 60)} min.",
+            after=left,
+        )
 
 
 def pause_channel(parts: Parts, site: Site, error: OrderSyncError) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.connectors.bigcommerce import notes
 from app.connectors.bigcommerce.amounts import COSTS, Amounts, Priced, amounts
-from app.connectors.bigcommerce.checks import Fault, faults_of, rejection
+from app.connectors.bigcommerce.checks import faults_of
 from app.connectors.bigcommerce.meta import meta_of
 from app.connectors.bigcommerce.payment import certificates, payment_of
 from app.connectors.bigcommerce.schema import load_order
@@ -19,6 +19,7 @@ from app.connectors.bigcommerce.values import money
 from app.domain.balance import Unbalanced, balanced
 from app.domain.money import ZERO, NotWholeUnits, UnknownCurrency, amount, round_half_up, smallest_unit
 from app.domain.order import Address, Line, LineType, Order, numbered
+from app.ports.faults import Fault, rejection
 
 _COST_NAMES = {"shipping_cost": "Shipping", "handling_cost": "Handling", "wrapping_cost": "Gift wrapping"}
 _COUPON_KINDS = ("per item", "percentage", "per total", "shipping", "free shipping", "promotion")

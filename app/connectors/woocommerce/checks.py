@@ -1,7 +1,6 @@
 """What makes an order impossible to take over, named one by one. Pure; works on an order as `schema` loaded it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -9,28 +8,9 @@ from app.connectors.woocommerce.settings import Settings
 from app.domain import money
 from app.domain.codes import COUNTRIES, CURRENCY_EXPONENTS, WITHOUT_POSTCODE
 from app.domain.money import ZERO
-from app.errors import Reject
+from app.ports.faults import Fault
 
-_SHOWN = 10
-"""How many faults a rejection spells out; an order of 60 lines may have one on each."""
 _STREET = ("address_1", "address_2", "city", "postcode")
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing that is wrong: the desk's word for it, a sentence, and where in the body it stands."""
-
-    kind: str
-    reason: str
-    field: str
-
-
-def rejection(faults: list[Fault]) -> Reject:
-    """All the faults as one `Reject`, which has the kind and the field of the first."""
-    shown = [fault.reason for fault in faults[:_SHOWN]]
-    if len(faults) > _SHOWN:
-        shown.append(f"There are {len(faults) - _SHOWN} more faults.")
-    return Reject(" ".join(shown), kind=faults[0].kind, field=faults[0].field)
 
 
 def faults_of(order: dict[str, Any], *, settings: Settings) -> list[Fault]:

@@ -5,13 +5,14 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from app.connectors.woocommerce.checks import Fault, faults_of, has_no_street, rejection
+from app.connectors.woocommerce.checks import faults_of, has_no_street
 from app.connectors.woocommerce.schema import load_order
 from app.connectors.woocommerce.settings import Settings
 from app.connectors.woocommerce.sighting import meta_pairs
 from app.domain.balance import Unbalanced, balanced, expected_total, tolerance
 from app.domain.money import ZERO, NotWholeUnits, UnknownCurrency, amount, round_half_up, smallest_unit
 from app.domain.order import Address, Line, LineType, Order, Payment, numbered
+from app.ports.faults import Fault, rejection
 
 _SMART_COUPON = "smart_coupon"
 _ADDRESS_PARTS = {

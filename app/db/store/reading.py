@@ -218,6 +218,19 @@ class Reading(Base):
             return Restarted(platform_order_ids=changed, batch_id=page.flush(full=False).batch_id)
 
 
+def _closing(reason: str) -> dict[str, Any]:
+    """An order's row once it goes no further; a step that still works on it finds its token gone and settles nothing."""
+    return {
+        "state": State.CLOSED,
+        "reason": reason,
+        "hold_kind": "",
+        "next_at": None,
+        "fence": threads.c.fence + 1,
+        "lease_until": None,
+        "lease_token": None,
+    }
+
+
 class _Page:
     """Collects what one page changes and stores it in bulk. Lives for one transaction."""
 
@@ -414,16 +427,8 @@ class _Page:
             if row.id in amended:
                 values["amended_version"] = latest[row.id]
             elif row.id in closed:
-                values |= {
-                    "version": latest[row.id],
-                    "state": State.CLOSED,
-                    "reason": cut(f"Its status on the platform is now {sighting.seen.status!r}."),
-                    "hold_kind": "",
-                    "next_at": None,
-                    "fence": threads.c.fence + 1,
-                    "lease_until": None,
-                    "lease_token": None,
-                }
+                reason = cut(f"Its status on the platform is now {sighting.seen.status!r}.")
+                values |= {"version": latest[row.id], **_closing(reason)}
             else:
                 skip = sighting.skip if row.state == State.SKIPPED else None
                 values |= {
@@ -469,12 +474,8 @@ class _Page:
         """Orders that are gone from the platform: closed where nothing was sent, else only told. The threads that were closed."""
         closed = [row.id for row in self._gone if not self._may_be_there(row)]
         if closed:
-            values = {"state": State.CLOSED, "reason": "It is no longer on the platform.", "hold_kind": ""}
-            over = {"next_at": None, "lease_until": None, "lease_token": None, "updated_at": self._now}
-            connection, fence = self._connection, {"fence": threads.c.fence + 1}
-            connection.execute(
-                update(threads).where(threads.c.id.in_(closed)).values(**values, **over, **fence)
-            )
+            values = {**_closing("It is no longer on the platform."), "updated_at": self._now}
+            self._connection.execute(update(threads).where(threads.c.id.in_(closed)).values(**values))
         told = select(events.c.thread_id).where(
             events.c.thread_id.in_([row.id for row in self._gone]), events.c.event == "gone"
         )
