@@ -4,6 +4,7 @@ import importlib
 import os
 import pkgutil
 import random
+import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import app.connectors
 from app import secrets
+from app.db import keys
 from app.db.engine import open_engine
 from app.db.migrate import is_current, migrate
 from app.db.store import SqlStore
@@ -179,31 +181,43 @@ class Program:
     parts: Parts
 
 
-def open_program(settings: Settings, *, url: str | None = None) -> Program:
-    """Open the database and, with a broker's address, the cache. Raises `Misconfigured` where the schema is not this program's."""
+def open_program(settings: Settings, *, url: str | None = None, by: str = "") -> Program:
+    """Open the database and, with a broker's address, the cache. `by` is how this process is named in the audit trail.
+
+    Raises `Misconfigured` where the schema is not this program's.
+    """
     if settings.embedded_database:
         settings.var.mkdir(parents=True, exist_ok=True)
     engine = open_engine(settings.database_url)
     try:
-        return _opened(settings, engine, url=url)
+        return _opened(settings, engine, url=url, by=by)
     except BaseException:
         engine.dispose()
         raise
 
 
-def _opened(settings: Settings, engine: Engine, *, url: str | None) -> Program:
+def _opened(settings: Settings, engine: Engine, *, url: str | None, by: str) -> Program:
     if not is_current(engine):
         if not settings.embedded_database:
             raise Misconfigured("The database's schema is not this program's; run `ordersync migrate`.")
         migrate(engine)
     passes: SkuPasses = NoPasses() if url is None else RedisPasses(connect(url))
     key = secrets.load_key(given=settings.secret_key, file=settings.secret_key_file)
-    parts = parts_on(settings, engine, key=key, passes=passes)
+    audit_key = _audit_key(engine, key)
+    parts = parts_on(settings, engine, key=key, passes=passes, audit_key=audit_key, by=by)
     return Program(settings=settings, engine=engine, parts=parts)
 
 
-def parts_on(settings: Settings, engine: Engine, *, key: MultiFernet, passes: SkuPasses) -> Parts:
-    """The parts that use-cases work with, on an open database."""
+def parts_on(
+    settings: Settings,
+    engine: Engine,
+    *,
+    key: MultiFernet,
+    passes: SkuPasses,
+    audit_key: Callable[[], bytes],
+    by: str = "",
+) -> Parts:
+    """The parts that use-cases work with, on an open database; `by` is how the audit trail names this process."""
     limits = Limits(
         http_timeout=settings.http_timeout,
         soft_time_limit=settings.soft_time_limit,
@@ -211,13 +225,25 @@ def parts_on(settings: Settings, engine: Engine, *, key: MultiFernet, passes: Sk
         lease=settings.lease,
     )
     return Parts(
-        store=SqlStore(engine, shift=timedelta(seconds=settings.clock_shift)),
+        store=SqlStore(
+            engine,
+            audit_key=audit_key,
+            by=by or "worker",
+            shift=timedelta(seconds=settings.clock_shift),
+        ),
         peers=OpenPeers(settings, key),
         passes=passes,
         limits=limits,
         spread=lambda seconds: random.uniform(0.0, seconds),  # noqa: S311 - spreads load, guards nothing
         ticks=time.monotonic,
     )
+
+
+def _audit_key(engine: Engine, key: MultiFernet) -> Callable[[], bytes]:
+    """Gives the key of the audit trail's seals. Raises `Misconfigured`, when it is first needed, where it cannot be opened."""
+    # Stored now: it is first needed in the midst of a transaction.
+    stored = keys.kept(engine, "audit", make=lambda last: secrets.new_audit_key(key, after_event=last))
+    return cache(lambda: secrets.audit_key(key, stored).key)
 
 
 def prepare_database(settings: Settings) -> None:
@@ -254,7 +280,7 @@ def connected_names() -> Names:
             url = url.update_query_dict({"connect_timeout": "2"})
         engine = open_engine(url.render_as_string(hide_password=False), busy_seconds=1.0)
         try:
-            store = SqlStore(engine)
+            store = SqlStore(engine, audit_key=bytes)
             return Names(
                 sites=tuple(each.name for each in store.sites()),
                 erps=tuple(each.name for each in store.erps()),
@@ -273,7 +299,7 @@ def program_of_process() -> Program:
     found = _of_process.get(os.getpid())
     if found is None:
         settings = load_settings()
-        found = open_program(settings, url=broker_url(settings))
+        found = open_program(settings, url=broker_url(settings), by=f"worker@{socket.gethostname()}")
         _of_process.clear()
         _of_process[os.getpid()] = found
     return found

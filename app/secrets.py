@@ -3,7 +3,9 @@
 import contextlib
 import json
 import os
+import secrets
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -74,3 +76,22 @@ def decrypt(key: MultiFernet, token: str, *, name: str) -> dict[str, str]:
             f"The credentials of {name} were stored with another key; give the old one in ORDERSYNC_SECRET_KEY (new,old)."
         ) from None
     return opened
+
+
+@dataclass(frozen=True, slots=True)
+class AuditKey:
+    """The key of the audit trail's seals. Events with ids up to `after_event` were noted before there was this key."""
+
+    key: bytes
+    after_event: int
+
+
+def new_audit_key(key: MultiFernet, *, after_event: int) -> str:
+    """A new key of the audit trail's seals, as it is stored."""
+    return encrypt(key, {"key": secrets.token_hex(32), "after_event": str(after_event)})
+
+
+def audit_key(key: MultiFernet, stored: str) -> AuditKey:
+    """The key of the audit trail's seals. Raises `Misconfigured` where the secret key is another."""
+    opened = decrypt(key, stored, name="the audit trail")
+    return AuditKey(key=bytes.fromhex(opened["key"]), after_event=int(opened["after_event"]))

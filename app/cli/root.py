@@ -1,5 +1,6 @@
 """What all commands share: the group itself, its consoles, and how answers are shown."""
 
+import getpass
 import os
 from collections.abc import Callable
 from datetime import datetime
@@ -63,9 +64,17 @@ def _settings_to_log_by() -> Settings | None:
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
 
+def person() -> str:
+    """Who runs this command, as the audit trail names them."""
+    try:
+        return os.environ.get("ORDERSYNC_USER", "").strip() or getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
 def opened() -> Program:
     """The program on the settings of this process."""
-    return open_program(load_settings())
+    return open_program(load_settings(), by=f"cli:{person()}")
 
 
 def show(value: Any, *, as_json: bool, table: Callable[[], RenderableType]) -> None:

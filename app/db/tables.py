@@ -197,6 +197,14 @@ threads = _table(
     Column("lease_token", String(36)),
     Column("created_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
+    # How many sealed events it has, and the seal over the last of them; NULL is none.
+    Column("event_count", Integer),
+    Column("event_head", String(64)),
+    # Who said that it is settled as it is: no reading runs it again.
+    Column("skipped_by", String(64)),
+    # This row stays when the order's other rows go to the archive, so that it is never taken for a new order.
+    Column("archived_at", UtcTime),
+    Column("erased_at", UtcTime),
     UniqueConstraint("site_id", "platform_order_id"),
     Index(None, "batch_id", "stage"),
     Index(None, "state", "next_at"),
@@ -341,6 +349,12 @@ error_orders = _table(
     Column("resolution", String(255)),
     # Equal to the thread's id and stage while open, NULL when resolved: one open row each, on every database.
     Column("open_key", String(64), unique=True),
+    Column("resolved_by", String(64)),
+    # How often it was resumed and came back; NULL is never.
+    Column("resumed", Integer),
+    Column("assignee", String(64)),
+    # When it was last seen whether the ERP has been put right.
+    Column("checked_at", UtcTime),
     Index(None, "resolved_at", "site_id"),
     Index(None, "thread_id"),
 )
@@ -366,7 +380,60 @@ events = _table(
     Column("event", String(32), nullable=False),
     Column("by", String(64), nullable=False),
     Column("detail", JSON, nullable=False),
+    # The order's events are numbered; `mac` seals this one, the digest of its payload and all before it. NULL: before seals.
+    Column("number", Integer),
+    Column("digest", String(64)),
+    Column("mac", String(64)),
     Index(None, "thread_id"),
+)
+
+# What an event tells of people or in full: apart from it, so that it can be erased and the seals hold.
+payloads = _table(
+    "rm_payload",
+    _id(),
+    Column("thread_id", Integer, ForeignKey("rm_thread.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    # NULL once it was erased.
+    Column("body", LongText),
+    UniqueConstraint("thread_id", "number"),
+)
+
+# What a person has changed of an order, on top of what was received. `layer` says of what: `body` or `order`.
+repairs = _table(
+    "rm_repair",
+    _id(),
+    Column("thread_id", Integer, ForeignKey("rm_thread.id"), nullable=False),
+    Column("layer", String(8), nullable=False),
+    Column("pointer", String(255), nullable=False),
+    # JSON texts.
+    Column("before", LongText, nullable=False),
+    Column("after", LongText, nullable=False),
+    Column("by", String(64), nullable=False),
+    Column("reason", LongText, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("ended_at", UtcTime),
+    Column("ended", String(255), nullable=False, default=""),
+    Index(None, "thread_id"),
+)
+
+# The SKUs that held orders wait for.
+waits = _table(
+    "rm_wait",
+    _id(),
+    Column("thread_id", Integer, ForeignKey("rm_thread.id"), nullable=False),
+    Column("erp_id", Integer, ForeignKey("rm_erps.id"), nullable=False),
+    Column("sku", String(255), nullable=False),
+    UniqueConstraint("thread_id", "sku"),
+    Index(None, "erp_id", "sku"),
+)
+
+# What the program keeps for itself, encrypted with its secret key.
+secrets = _table(
+    "rm_secret",
+    _id(),
+    Column("name", String(32), nullable=False, unique=True),
+    Column("value", LongText, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
 )
 
 # One row for each delivery of a webhook that was believed; it is also the job of reading the order that it names.
@@ -417,3 +484,30 @@ alerts = _table(
     Column("open_key", String(64), unique=True),
     Index(None, "closed_at"),
 )
+
+
+def _archive(table: Table, *keys: tuple[str, ...]) -> Table:
+    """The table that takes the rows of orders that have long been done, with their ids."""
+    columns = [
+        Column(
+            each.name, each.type, primary_key=each.primary_key, nullable=each.nullable, autoincrement=False
+        )
+        for each in table.c
+    ]
+    return _table(f"{table.name}_archive", *columns, *(Index(None, *key) for key in keys))
+
+
+ARCHIVES: dict[Table, Table] = {
+    inbox: _archive(inbox, ("site_id", "platform_order_id")),
+    steps: _archive(steps, ("thread_id",)),
+    orders: _archive(
+        orders, ("thread_id",), ("order_number",), ("external_number",), ("site_id", "order_date")
+    ),
+    addresses: _archive(addresses, ("order_id",)),
+    lineitems: _archive(lineitems, ("order_id",)),
+    error_orders: _archive(error_orders, ("thread_id",)),
+    events: _archive(events, ("thread_id",)),
+    payloads: _archive(payloads, ("thread_id",)),
+    repairs: _archive(repairs, ("thread_id",)),
+}
+"""Each table whose rows go with an order, and its archive."""

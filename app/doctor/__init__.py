@@ -178,7 +178,7 @@ def _parts(settings: Settings, engine: Engine, *, key: MultiFernet | None = None
     """The parts for looking: calls are short, nothing is remembered. Without a key no site and no ERP can be opened."""
     patient = replace(settings, http_timeout=min(settings.http_timeout, _ONE_CALL))
     opener = key or MultiFernet([Fernet(Fernet.generate_key())])
-    return parts_on(patient, engine, key=opener, passes=NoPasses())
+    return parts_on(patient, engine, key=opener, passes=NoPasses(), audit_key=bytes)
 
 
 def _stored_key(settings: Settings) -> MultiFernet:

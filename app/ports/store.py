@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from app.domain import document
@@ -16,10 +17,11 @@ from app.domain.kits import Kits
 from app.domain.order import Order
 from app.domain.reading import Cursor
 from app.domain.road import Link, Owed, Stage, State, StepState, links_from
+from app.ports.audit import AuditStore
 from app.ports.certificates import Certificate, NewCertificate, StoredOrder
 from app.ports.deliveries import Alert, AlertKind, DeliveryOutcome, DueSite, OwedDelivery
 from app.ports.desk import ErrorOrder, HeldOrder, Waits
-from app.ports.erp import ErpDocument, ErpItem
+from app.ports.erp import ErpDocument, ErpItem, Exchange
 from app.ports.hooks import Delivery
 from app.ports.sales_channel import Seen
 from app.ports.systems import ErpChanges, ErpUse, Removal, SiteChanges, SiteUse
@@ -339,7 +341,7 @@ class OrderSummary:
     amended: bool = False
 
 
-class Store(Protocol):
+class Store(AuditStore, Protocol):
     """The database, as the use-cases see it."""
 
     def now(self) -> datetime:
@@ -590,7 +592,11 @@ class Store(Protocol):
         token: str,
         outcomes: Sequence[StepOutcome],
         closed: Sequence[Closed] = (),
-    ) -> Settled: ...
+        exchanges: Mapping[int, Sequence[Exchange]] = MappingProxyType({}),
+    ) -> Settled:
+        """Store what became of claimed steps, and what was said for them to the outside, by the steps' ids."""
+        ...
+
     def new_versions(self, site_id: int, seen: Collection[Seen], *, read_at: datetime) -> Restarted:
         """Store what was read again and differs; such orders restart."""
         ...

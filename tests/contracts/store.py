@@ -1677,6 +1677,7 @@ class StoreContract:
             ("fetch", "fetched"),
             *((stage, "passed") for stage in BEFORE_DELIVERY),
             ("acknowledge", "acknowledged"),
+            ("export", "sending"),
             ("export", "exported"),
         ]
         assert world.store.order_details("BGM-2") is None

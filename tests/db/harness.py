@@ -13,6 +13,10 @@ from app.ports.store import Store
 from tests.contracts.store import Clock
 
 
+def audit_key() -> bytes:
+    return b"a key for the seals"
+
+
 class SqlHarness:
     """Implements the contract's `Harness` over a migrated database."""
 
@@ -20,9 +24,9 @@ class SqlHarness:
         self.clock = Clock()
         self.engine = open_engine(url)
         self._other_engine = open_engine(url)
-        self.store: Store = SqlStore(self.engine, clock=self.clock)
-        self.other: Store = SqlStore(self._other_engine, clock=self.clock)
-        self.unshifted: Store = SqlStore(self.engine)
+        self.store: Store = SqlStore(self.engine, clock=self.clock, audit_key=audit_key)
+        self.other: Store = SqlStore(self._other_engine, clock=self.clock, audit_key=audit_key)
+        self.unshifted: Store = SqlStore(self.engine, audit_key=audit_key)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         with self.engine.connect() as connection:

@@ -78,7 +78,7 @@ def reading(program: Program) -> Reading:
     books = ItemBooks()
     peers = cast("OpenPeers", program.parts.peers)
     books.__dict__ |= vars(peers)
-    store = SqlStore(program.engine, clock=lambda: NOW)
+    store = SqlStore(program.engine, clock=lambda: NOW, audit_key=bytes)
     parts = replace(program.parts, peers=books, store=store, ticks=lambda: books.ticks)
     return Reading(parts, books, erp_id)
 

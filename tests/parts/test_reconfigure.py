@@ -61,7 +61,7 @@ class OnProgram(World):
     def __init__(self, program: Program) -> None:
         self.clock = Clock()
         self.clock.now = program.parts.store.now()
-        self.store = self.other = SqlStore(program.engine, clock=self.clock)
+        self.store = self.other = SqlStore(program.engine, clock=self.clock, audit_key=bytes)
         (self.site_id,) = (each.id for each in self.store.sites() if each.name == "bgm")
         (self.erp_id,) = (each.id for each in self.store.erps() if each.name == "bc")
         self.run_id = self.store.open_run(kind="orders", site_id=self.site_id)

@@ -384,7 +384,7 @@ def test_nothing_of_a_body_is_logged(installed: Hooked) -> None:
 def test_while_the_database_is_away_the_sender_is_told_so_and_nothing_is_lost(installed: Hooked) -> None:
     world = installed.world
     away = open_engine("sqlite:////nowhere/at/all.db")
-    with web(world, parts=parts_with(world, SqlStore(away))) as base:
+    with web(world, parts=parts_with(world, SqlStore(away, audit_key=bytes))) as base:
         answer = replace(installed, base=base).deliver(b'{"id":501}', secret="any")
         assert (answer.status_code, answer.content, answer.headers["Retry-After"]) == (503, b"", "60")
         assert requests.get(f"{base}/healthz", timeout=10).status_code == 200
@@ -411,7 +411,9 @@ def test_a_delivery_that_could_not_be_committed_is_not_answered_well_and_nobody_
     except Exception as error:  # noqa: BLE001 - whatever a database raises that is not there
         away = error
     world = installed.world
-    with web(world, parts=parts_with(world, Full(world.engine, clock=world.clock.now)), rung=rung) as base:
+    with web(
+        world, parts=parts_with(world, Full(world.engine, clock=world.clock.now, audit_key=bytes)), rung=rung
+    ) as base:
         assert replace(installed, base=base).deliver(b'{"id":501}').status_code == 503
     assert (rung, installed.rows()) == ([], [])
 
@@ -651,7 +653,9 @@ def test_a_disabled_webhook_is_active_again_after_the_check_and_that_is_told_onc
 
 def test_six_failures_disable_a_webhook_and_the_daily_check_brings_it_back(installed: Hooked) -> None:
     world = installed.world
-    with web(world, parts=parts_with(world, SqlStore(open_engine("sqlite:////nowhere/x.db")))) as base:
+    with web(
+        world, parts=parts_with(world, SqlStore(open_engine("sqlite:////nowhere/x.db"), audit_key=bytes))
+    ) as base:
         right = {each.id: each.delivery_url for each in world.shop.webhooks.all()}
         for webhook in world.shop.webhooks.all():
             webhook.delivery_url = webhook.delivery_url.replace(installed.base, base)

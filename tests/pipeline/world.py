@@ -17,7 +17,7 @@ from typing import Any
 import requests
 from sqlalchemy import text
 
-from app.bootstrap import Program, inline, open_program, pipeline, sync_items
+from app.bootstrap import Program, inline, open_program, pipeline, prepare_database, sync_items
 from app.db.store import SqlStore
 from app.domain.reading import Cursor
 from app.domain.road import LINKS, Link
@@ -45,6 +45,13 @@ TIGHT = {"http": "0.5", "soft": "3", "hard": "3.5", "lease": "4"}
 ACCOUNTS = {"shipping": "40400", "tax": "40500", "fee": "40600", "gift_card": "40700", "rounding": "40900"}
 KIT = ("parent_sku,component_sku,quantity", "KIT-PARENT-123,COMP-A,3", "KIT-PARENT-123,COMP-B,1")
 ORDERS_PATH = r"/wp-json/wc/v3/orders"
+
+
+def audit_key_of(program: Program) -> Callable[[], bytes]:
+    """What gives the key of the seals in the program's audit trail."""
+    store = program.parts.store
+    assert isinstance(store, SqlStore)
+    return store.audit_key
 
 
 class Clock:
@@ -98,8 +105,8 @@ def kit_order(order_id: int, *, email: str = "") -> Json:
 
 def migrated_database(folder: Path) -> Path:
     """An empty database of the present schema, to be copied."""
-    program = open_program(_settings(folder, ROOMY))
-    program.engine.dispose()  # The last connection to go leaves everything in the one file.
+    # Without a key of its own: each test makes one.
+    prepare_database(_settings(folder, ROOMY))
     return folder / "ordersync.db"
 
 
@@ -129,7 +136,7 @@ class World:
         self.engine = program.engine
         self.parts = replace(
             program.parts,
-            store=SqlStore(program.engine, clock=clock.now),
+            store=SqlStore(program.engine, clock=clock.now, audit_key=audit_key_of(program)),
             spread=lambda seconds: seconds / 2,
             ticks=clock.ticks,
         )

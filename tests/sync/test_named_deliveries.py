@@ -100,7 +100,7 @@ class Story:
         for order_id in ORDERS:
             self.shop.put(fake_body(order_id=order_id))
         self.shop.deliver = self.deliver
-        self.store = ForgetfulStore(world.engine, clock=lambda: world.now)
+        self.store = ForgetfulStore(world.engine, clock=lambda: world.now, audit_key=bytes)
         self.parts = replace(world.parts, store=self.store, peers=HookedPeers(self.shop, world.erp))
         self.store.keep_hooks(
             world.site_id, url="https://x.test", secrets=stored_secrets(self.parts, (SECRET,))

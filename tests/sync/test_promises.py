@@ -93,7 +93,7 @@ class World:
         self.shop = shop
         self.erp = FakeErp(clock=lambda: self.now)
         self.erp.add_item("COMP-A")
-        self.store = SqlStore(self.engine, clock=lambda: self.now)
+        self.store = SqlStore(self.engine, clock=lambda: self.now, audit_key=lambda: b"key")
         limits = Limits(http_timeout=60, soft_time_limit=240, time_limit=270, lease=LEASE)
         self.parts = Parts(
             store=self.store,

@@ -3,15 +3,18 @@
 import functools
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, text
+from sqlalchemy import ColumnElement, Connection, Engine, Table, bindparam, insert, select, text, update
 from sqlalchemy.exc import OperationalError
 
+from app.db.tables import events, payloads, threads
 from app.db.types import storable
+from app.domain import trail
 
 _CLOCK_SQL = {
     "sqlite": text("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')"),
@@ -36,13 +39,36 @@ _DEADLOCKS: tuple[Any, ...] = (1213, "40P01")
 _TRIES = 8
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Something that happened to an order. `payload` may quote people or be long; `detail` holds the facts that are kept."""
+
+    thread_id: int
+    stage: str
+    event: str
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    by: str = ""
+
+
 class Base:
-    """Holds the engine. `shift` moves the clock (for the demo); `clock` replaces it (for tests)."""
+    """Holds the engine. `shift` moves the clock (for the demo); `clock` replaces it (for tests).
+
+    `audit_key` gives the key of the audit trail's seals, `by` is the process that is named in it.
+    """
 
     def __init__(
-        self, engine: Engine, *, shift: timedelta = timedelta(0), clock: Callable[[], datetime] | None = None
+        self,
+        engine: Engine,
+        *,
+        audit_key: Callable[[], bytes],
+        by: str = "worker",
+        shift: timedelta = timedelta(0),
+        clock: Callable[[], datetime] | None = None,
     ) -> None:
         self.engine = engine
+        self.audit_key = audit_key
+        self._by = by
         self._shift = shift
         self._clock = clock
 
@@ -73,10 +99,61 @@ class Base:
         with self._reading() as connection:
             return self._now(connection)
 
+    def _note(self, connection: Connection, entries: Sequence[Entry], *, now: datetime) -> None:
+        """Append to the audit trail. The orders' rows are locked, so that two who append do so one after the other."""
+        if not entries:
+            return
+        key = self.audit_key()
+        heads = _heads(connection, sorted({each.thread_id for each in entries}))
+        rows: list[dict[str, Any]] = []
+        apart: list[dict[str, Any]] = []
+        for each in entries:
+            count, head = heads[each.thread_id]
+            payload = storable(trail.as_text(each.payload))
+            place: dict[str, Any] = {"thread_id": each.thread_id, "number": count + 1}
+            told: dict[str, Any] = {
+                **place,
+                "at": now,
+                "stage": str(each.stage),
+                "event": each.event,
+                "by": (each.by or self._by)[:64],
+                "detail": _storable_facts(each.detail),
+                "digest": trail.digest(payload),
+            }
+            mac = trail.seal(key, head=head, **told)
+            rows.append({**told, "mac": mac})
+            if payload:
+                apart.append({**place, "body": payload})
+            heads[each.thread_id] = (count + 1, trail.head_over(key, **place, mac=mac))
+        connection.execute(insert(events), rows)
+        if apart:
+            connection.execute(insert(payloads), apart)
+        connection.execute(
+            update(threads)
+            .where(threads.c.id == bindparam("b_id"))
+            .values(event_count=bindparam("b_count"), event_head=bindparam("b_head")),
+            [{"b_id": each, "b_count": count, "b_head": head} for each, (count, head) in heads.items()],
+        )
+
     def _now(self, connection: Connection) -> datetime:
         if self._clock is not None:
             return self._clock()
         return clock_of(connection) + self._shift
+
+
+def _heads(connection: Connection, thread_ids: list[int]) -> dict[int, tuple[int, str]]:
+    """How many sealed events each of these orders has, and the last seal over them."""
+    found: dict[int, tuple[int, str]] = {}
+    query = select(threads.c.id, threads.c.event_count, threads.c.event_head).order_by(threads.c.id)
+    for part in chunks(thread_ids):
+        rows = connection.execute(query.where(threads.c.id.in_(part)).with_for_update())
+        found.update((row.id, (row.event_count or 0, row.event_head or "")) for row in rows)
+    return found
+
+
+def _storable_facts(detail: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts that come back from every database as they went in, for the seal is over them."""
+    return {name: storable(value) if isinstance(value, str) else value for name, value in detail.items()}
 
 
 def _done_again_after_deadlock(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,10 +6,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Row, Select, and_, func, insert, select, update
 
-from app.db.store.base import Base, chunks
-from app.db.tables import certificates, events, inbox, orders, sites, steps, threads
+from app.db.store.base import Base, Entry, chunks
+from app.db.tables import certificates, inbox, orders, sites, steps, threads
 from app.db.types import storable
 from app.domain.road import Owed, State, StepState
+from app.domain.trail import digest
 from app.ports.certificates import Certificate, NewCertificate, StoredOrder
 from app.ports.sales_channel import Seen
 
@@ -56,20 +57,16 @@ class Certificates(Base):
             ]
             if again:
                 connection.execute(insert(inbox), [_body(site_id, row, each, read_at) for row, each in again])
-                connection.execute(
-                    insert(events),
-                    [
-                        {
-                            "thread_id": row.id,
-                            "at": now,
-                            "stage": "fetch",
-                            "event": "body_restored",
-                            "by": "reconcile",
-                            "detail": {"version": row.version},
-                        }
-                        for row, _ in again
-                    ],
-                )
+                told = [
+                    Entry(
+                        row.id,
+                        "fetch",
+                        "body_restored",
+                        {"version": row.version, "sha256": digest(each.body)},
+                    )
+                    for row, each in again
+                ]
+                self._note(connection, told, now=now)
             return len(again)
 
     def add_certificate(self, certificate: NewCertificate) -> int:

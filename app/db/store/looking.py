@@ -1,8 +1,9 @@
 """Looking: what people and scripts ask for."""
 
+import json
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import Connection, func, or_, select
 
 from app.db.store.base import Base
 from app.db.store.upkeep import as_run, run_counts
@@ -13,6 +14,7 @@ from app.db.tables import (
     inbox,
     lineitems,
     orders,
+    payloads,
     runs,
     sites,
     steps,
@@ -139,13 +141,36 @@ class Looking(Base):
                     .where(error_orders.c.thread_id == found.id)
                     .order_by(error_orders.c.id)
                 ),
-                "events": rows(select(events).where(events.c.thread_id == found.id).order_by(events.c.id)),
+                "events": self._told(connection, found.id),
                 "versions": rows(
                     bodies.where(
                         inbox.c.site_id == found.site_id, inbox.c.platform_order_id == found.platform_order_id
                     ).order_by(inbox.c.version)
                 ),
             }
+
+    def _told(self, connection: Connection, thread_id: int) -> list[dict[str, Any]]:
+        """The events of an order, each with the reason it quotes; what was sent and received is the trail's to show."""
+        query = (
+            select(events, payloads.c.body)
+            .outerjoin(
+                payloads,
+                (payloads.c.thread_id == events.c.thread_id) & (payloads.c.number == events.c.number),
+            )
+            .where(events.c.thread_id == thread_id)
+            .order_by(events.c.id)
+        )
+        return [
+            {
+                "id": row.id,
+                "at": row.at,
+                "stage": row.stage,
+                "event": row.event,
+                "by": row.by,
+                "detail": {**row.detail, **_quoted(row.body)},
+            }
+            for row in connection.execute(query)
+        ]
 
     def totals(self) -> Json:
         """How many orders are in each state, per site, and what is open."""
@@ -171,3 +196,8 @@ class Looking(Base):
                 "pending": pending,
                 "errors": {row.kind: row.open for row in open_errors},
             }
+
+
+def _quoted(body: str | None) -> dict[str, Any]:
+    payload: dict[str, Any] = json.loads(body) if body else {}
+    return {name: value for name, value in payload.items() if name == "reason"}

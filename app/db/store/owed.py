@@ -1,18 +1,20 @@
 """Owed steps: what the platform and the ERP are still to be told."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from app.db.store.base import NARROW_FROM, Base, chunks, cut, lease_free
-from app.db.store.road import SETTLED, note, open_error, resolve_errors, split_batch, stopped
+from app.db.store.base import NARROW_FROM, Base, Entry, chunks, cut, lease_free
+from app.db.store.road import SETTLED, open_error, resolve_errors, split_batch, stopped
 from app.db.tables import error_orders, id_map, lineitems, orders, steps, threads
 from app.db.types import Exact
 from app.domain.road import STEP_UNFINISHED, UNFINISHED, Owed, Stage, State, StepState
-from app.ports.erp import ErpDocument
+from app.ports.erp import ErpDocument, Exchange
 from app.ports.store import Closed, CustomerLink, Failed, OwedStep, Settled, StepDone, StepOutcome, Waiting
 
 CUSTOMER = "customer"
@@ -104,18 +106,19 @@ class OwedSteps(Base):
                 .order_by(threads.c.id)
                 .with_for_update()
             ).all()
-            ours = list(
-                connection.scalars(
-                    select(steps.c.id)
-                    .where(steps.c.id.in_(step_ids), steps.c.lease_token == token)
-                    .with_for_update()
-                )
-            )
+            ours = connection.execute(
+                select(steps.c.id, steps.c.thread_id, steps.c.kind)
+                .where(steps.c.id.in_(step_ids), steps.c.lease_token == token)
+                .with_for_update()
+            ).all()
             if ours:
                 connection.execute(
-                    update(steps).where(steps.c.id.in_(ours)).values(state=StepState.SENDING, intent_at=now)
+                    update(steps)
+                    .where(steps.c.id.in_([row.id for row in ours]))
+                    .values(state=StepState.SENDING, intent_at=now)
                 )
-            return tuple(ours)
+                self._note(connection, [Entry(row.thread_id, row.kind, "sending") for row in ours], now=now)
+            return tuple(row.id for row in ours)
 
     def settle_steps(
         self,
@@ -125,6 +128,7 @@ class OwedSteps(Base):
         token: str,
         outcomes: Sequence[StepOutcome],
         closed: Sequence[Closed] = (),
+        exchanges: Mapping[int, Sequence[Exchange]] = MappingProxyType({}),
     ) -> Settled:
         """Store what became of the claimed steps; those no longer under this token are left alone."""
         with self._writing() as connection:
@@ -133,7 +137,12 @@ class OwedSteps(Base):
                 steps.c.thread_id.in_([each.thread_id for each in closed]),
             )
             settlement = _StepSettlement(
-                self, connection, kind=kind, batch_id=batch_id, mine=(picked, steps.c.lease_token == token)
+                self,
+                connection,
+                kind=kind,
+                batch_id=batch_id,
+                mine=(picked, steps.c.lease_token == token),
+                exchanges=exchanges,
             )
             return settlement.settle(outcomes, closed)
 
@@ -227,11 +236,14 @@ class _StepSettlement:
         kind: Owed,
         batch_id: int,
         mine: tuple[ColumnElement[bool], ...],
+        exchanges: Mapping[int, Sequence[Exchange]],
     ) -> None:
+        self._store = store
         self._connection = connection
         self._now = store._now(connection)  # noqa: SLF001 - a part of the store, split off for its length
         self._kind = kind
         self._batch_id = batch_id
+        self._exchanges = exchanges
         claimed = select(steps.c.thread_id).where(steps.c.kind == kind, *mine)
         locked = select(*SETTLED).where(threads.c.id.in_(claimed)).order_by(threads.c.id).with_for_update()
         self._threads = {row.id: row for row in connection.execute(locked)}
@@ -307,11 +319,7 @@ class _StepSettlement:
             )
         )
         resolve_errors(self._connection, [thread.id], resolution="a new version arrived", now=self._now)
-        note(
-            self._connection,
-            [(thread.id, self._kind, "changed", {"version": thread.amended_version})],
-            now=self._now,
-        )
+        self._append([Entry(thread.id, self._kind, "changed", {"version": thread.amended_version})])
 
     def _step(self, step_id: int, **values: Any) -> None:
         self._connection.execute(update(steps).where(steps.c.id == step_id).values(**self._settled, **values))
@@ -443,18 +451,23 @@ class _StepSettlement:
         )
         return True
 
+    def _append(self, entries: Sequence[Entry]) -> None:
+        self._store._note(self._connection, entries, now=self._now)  # noqa: SLF001 - a part of the store
+
     def _note(self, outcomes: list[StepOutcome], closing: Sequence[Closed], ended: set[int]) -> None:
         entries = []
         for each in outcomes:
-            if isinstance(each, Waiting) and not each.reason:
+            step_id = _step_id(each)
+            sent = [asdict(one) for one in self._exchanges.get(step_id, ())]
+            if isinstance(each, Waiting) and not each.reason and not sent:
                 # Given back for want of time: nothing happened to the order.
                 continue
-            thread_id = self._steps[_step_id(each)].thread_id
-            entries.append((thread_id, self._kind, *_event(self._kind, each)))
+            entry = _entry(self._kind, each, thread_id=self._steps[step_id].thread_id)
+            entries.append(replace(entry, payload={**entry.payload, "sent": sent}) if sent else entry)
         for end in closing:
             event = "closed" if end.thread_id in ended else "not_closed"
-            entries.append((end.thread_id, self._kind, event, {"reason": end.reason}))
-        note(self._connection, entries, now=self._now)
+            entries.append(Entry(end.thread_id, self._kind, event, payload={"reason": end.reason}))
+        self._append(entries)
 
     def _settle_threads(self, thread_ids: list[int]) -> None:
         """An order is at its end when nothing is owed any more: done, or rejected where a step failed or an error is open."""
@@ -508,7 +521,7 @@ def _step_id(outcome: StepOutcome) -> int:
     return outcome.step_id if isinstance(outcome, StepDone) else outcome.id
 
 
-def _event(kind: Owed, outcome: StepOutcome) -> tuple[str, dict[str, Any]]:
+def _entry(kind: Owed, outcome: StepOutcome, *, thread_id: int) -> Entry:
     match outcome:
         case StepDone():
             found = outcome.document
@@ -520,6 +533,6 @@ def _event(kind: Owed, outcome: StepOutcome) -> tuple[str, dict[str, Any]]:
                     "customer": found.customer_number,
                     "total": str(found.total),
                 }
-            return ("acknowledged" if kind is Owed.ACKNOWLEDGE else "exported"), detail
+            return Entry(thread_id, kind, "acknowledged" if kind is Owed.ACKNOWLEDGE else "exported", detail)
         case _:
-            return stopped(outcome)
+            return stopped(outcome, thread_id=thread_id, stage=kind)

@@ -7,13 +7,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
-from app.db.store.base import Base, chunks, cut, lease_free
+from app.db.store.base import Base, Entry, chunks, cut, lease_free
 from app.db.store.road import resolve_errors
 from app.db.store.upkeep import as_run, run_counts
 from app.db.tables import batches, events, inbox, orders, runs, sites, steps, threads
 from app.db.types import storable
 from app.domain.reading import Cursor
 from app.domain.road import SENT, STEP_UNFINISHED, UNFINISHED, Owed, Stage, State, StepState
+from app.domain.trail import digest
 from app.ports.sales_channel import Seen
 from app.ports.store import Bell, Restarted, Run, Sighting, Stored
 
@@ -238,6 +239,7 @@ class _Page:
         self, store: Base, connection: Connection, *, site_id: int, run_id: int | None, read_at: datetime
     ) -> None:
         self.unseen = 0
+        self._store = store
         self._connection = connection
         self._site_id = site_id
         self._run_id = run_id
@@ -393,16 +395,13 @@ class _Page:
                 threads.c.site_id == self._site_id, threads.c.platform_order_id.in_(list(self._new))
             )
         )
-        self._note(
-            [
-                (
-                    row.id,
-                    "skipped" if self._new[row.platform_order_id].skip else "fetched",
-                    {"version": 1, "reason": self._new[row.platform_order_id].skip or ""},
-                )
-                for row in made
-            ]
-        )
+        self._note([self._first(row.id, self._new[row.platform_order_id]) for row in made])
+
+    def _first(self, thread_id: int, sighting: Sighting) -> Entry:
+        detail = {"version": 1, "sha256": digest(sighting.seen.body)}
+        if sighting.skip:
+            return Entry(thread_id, "fetch", "skipped", detail, {"reason": sighting.skip})
+        return Entry(thread_id, "fetch", "fetched", detail)
 
     def _store_versions(self, batch_id: int | None) -> None:
         both = [*self._again, *self._amended, *self._closed]
@@ -460,10 +459,17 @@ class _Page:
                 .values(lease_until=None, lease_token=None, fence=steps.c.fence + 1)
             )
             resolve_errors(self._connection, again, resolution="a new version arrived", now=self._now)
+        stored = {row.id for row, _ in different}
         self._note(
             [
-                (row.id, self._event(row.id, amended=amended, closed=closed), {"version": latest[row.id]})
-                for row, _ in both
+                Entry(
+                    row.id,
+                    "fetch",
+                    self._event(row.id, amended=amended, closed=closed),
+                    {"version": latest[row.id]}
+                    | ({"sha256": digest(sighting.seen.body)} if row.id in stored else {}),
+                )
+                for row, sighting in both
             ]
         )
 
@@ -480,7 +486,7 @@ class _Page:
             events.c.thread_id.in_([row.id for row in self._gone]), events.c.event == "gone"
         )
         known = set(self._connection.scalars(told)) if self._gone else set()
-        self._note([(row.id, "gone", {}) for row in self._gone if row.id not in known])
+        self._note([Entry(row.id, "fetch", "gone") for row in self._gone if row.id not in known])
         return closed
 
     def _close(self) -> None:
@@ -504,17 +510,5 @@ class _Page:
             return "amended"
         return "closed" if thread_id in closed else "changed"
 
-    def _note(self, entries: list[tuple[int, str, dict[str, Any]]]) -> None:
-        rows = [
-            {
-                "thread_id": thread_id,
-                "at": self._now,
-                "stage": "fetch",
-                "event": event,
-                "by": "fetch",
-                "detail": detail,
-            }
-            for thread_id, event, detail in entries
-        ]
-        if rows:
-            self._connection.execute(insert(events), rows)
+    def _note(self, entries: list[Entry]) -> None:
+        self._store._note(self._connection, entries, now=self._now)  # noqa: SLF001 - a part of the store

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Row, Select, bindparam, delete, func, insert, select, update
 
-from app.db.store.base import NARROW_FROM, Base, chunks, cut, lease_free
+from app.db.store.base import NARROW_FROM, Base, Entry, chunks, cut, lease_free
 from app.db.store.rows import DoesNotFit, address_rows, line_rows, order_row
-from app.db.tables import addresses, batches, error_orders, events, inbox, lineitems, orders, steps, threads
+from app.db.tables import addresses, batches, error_orders, inbox, lineitems, orders, steps, threads
 from app.db.types import Exact, storable
 from app.domain import document
 from app.domain.order import Order
@@ -131,6 +131,7 @@ class Settlement:
     def __init__(
         self, store: Base, connection: Connection, *, stage: Stage, batch_id: int, token: str
     ) -> None:
+        self._store = store
         self.connection = connection
         self.now = store._now(connection)  # noqa: SLF001 - a part of the store, split off for its length
         self.stage = stage
@@ -239,11 +240,8 @@ class Settlement:
             )
 
     def _note(self, outcomes: list[ThreadOutcome]) -> None:
-        note(
-            self.connection,
-            [(_thread_id(each), self.stage, *_event(each)) for each in outcomes],
-            now=self.now,
-        )
+        entries = [_entry(each, self.stage) for each in outcomes]
+        self._store._note(self.connection, entries, now=self.now)  # noqa: SLF001 - a part of the store
 
 
 def _number(order: Order) -> str:
@@ -267,49 +265,23 @@ def _thread_id(outcome: ThreadOutcome) -> int:
     return outcome.thread_id if isinstance(outcome, Passed) else outcome.id
 
 
-def _event(outcome: ThreadOutcome) -> tuple[str, dict[str, Any]]:
+def _entry(outcome: ThreadOutcome, stage: Stage) -> Entry:
     match outcome:
         case Passed():
-            return "passed", dict(outcome.detail)
+            return Entry(outcome.thread_id, stage, "passed", dict(outcome.detail))
         case _:
-            return stopped(outcome)
+            return stopped(outcome, thread_id=outcome.id, stage=stage)
 
 
-def stopped(outcome: Waiting | Failed) -> tuple[str, dict[str, Any]]:
+def stopped(outcome: Waiting | Failed, *, thread_id: int, stage: Stage | Owed) -> Entry:
     """The event of an order or an owed step that did not go on."""
+    told = {"reason": outcome.reason}
     match outcome:
         case Waiting():
-            return "held" if outcome.hold_kind else "postponed", {
-                "reason": outcome.reason,
-                "until": outcome.next_at.isoformat(),
-            }
+            event = "held" if outcome.hold_kind else "postponed"
+            return Entry(thread_id, stage, event, {"until": outcome.next_at.isoformat()}, told)
         case Failed():
-            return "rejected", {"kind": outcome.kind, "reason": outcome.reason}
-
-
-def note(
-    connection: Connection,
-    entries: Sequence[tuple[int, str, str, dict[str, Any]]],
-    *,
-    now: datetime,
-    by: str = "worker",
-) -> None:
-    """Append to the audit trail: (thread, stage, event, detail)."""
-    if entries:
-        connection.execute(
-            insert(events),
-            [
-                {
-                    "thread_id": thread_id,
-                    "at": now,
-                    "stage": str(stage),
-                    "event": event,
-                    "by": by,
-                    "detail": detail,
-                }
-                for thread_id, stage, event, detail in entries
-            ],
-        )
+            return Entry(thread_id, stage, "rejected", {"kind": outcome.kind}, told)
 
 
 def split_batch(

@@ -1,0 +1,45 @@
+"""What the program keeps for itself in the database, encrypted: the key of the audit trail's seals."""
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection, Engine, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from app.db.store.base import clock_of
+from app.db.tables import events, secrets
+
+
+def kept(engine: Engine, name: str, *, make: Callable[[int], str]) -> str:
+    """The secret of this name as it is stored; where there is none, what `make` gives for the id of the latest event.
+
+    Two processes that ask at once get the same.
+    """
+    query = select(secrets.c.value).where(secrets.c.name == name)
+    with engine.connect().execution_options(read_only=True) as connection:
+        found = connection.scalar(query)
+    if found is not None:
+        return str(found)
+    try:
+        with engine.begin() as connection:
+            value = make(_last_event(connection))
+            connection.execute(
+                insert(secrets).values(name=name, value=value, created_at=clock_of(connection))
+            )
+            return value
+    except IntegrityError:
+        with engine.connect().execution_options(read_only=True) as connection:
+            return str(connection.execute(query).scalar_one())
+
+
+def replace(engine: Engine, name: str, *, make: Callable[[int], str]) -> str:
+    """Put another secret of this name in the place of the one there is."""
+    with engine.begin() as connection:
+        value = make(_last_event(connection))
+        connection.execute(
+            update(secrets).where(secrets.c.name == name).values(value=value, created_at=clock_of(connection))
+        )
+        return value
+
+
+def _last_event(connection: Connection) -> int:
+    return connection.scalar(select(func.max(events.c.id))) or 0
