@@ -20,7 +20,7 @@ from app.domain.road import Link, Owed, Stage, State, StepState, links_from
 from app.ports.audit import AuditStore
 from app.ports.certificates import Certificate, NewCertificate, StoredOrder
 from app.ports.deliveries import Alert, AlertKind, DeliveryOutcome, DueSite, OwedDelivery
-from app.ports.desk import ErrorOrder, HeldOrder, Waits
+from app.ports.desk import DeskStore, ErrorOrder, HeldOrder, Repair, Waits
 from app.ports.erp import ErpDocument, ErpItem, Exchange
 from app.ports.hooks import Delivery
 from app.ports.sales_channel import Seen
@@ -150,6 +150,7 @@ class Claimed:
     """One order under lease at a stage. `body` is the raw body at normalize, `document` the order so far afterwards.
 
     `body` is None where it is not stored any more, and `completed` says that it has all its parts.
+    `repairs` are what people have changed of it, at normalize.
     `fresh`: a person resumed it, so cached verdicts do not count. `waiting_since` is when it first had to wait here.
     """
 
@@ -165,6 +166,7 @@ class Claimed:
     document: str | None
     version: int = 1
     completed: bool = False
+    repairs: tuple[Repair, ...] = ()
 
     @cached_property
     def order(self) -> Order:
@@ -184,13 +186,17 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The order, or the owed step, waits until `next_at`. `hold_kind` names a hold; empty for a plain retry."""
+    """The order, or the owed step, waits until `next_at`. `hold_kind` names a hold; empty for a plain retry.
+
+    `waits_for` are items (the ERP's id, the SKU in upper case): once all are known, it waits no longer.
+    """
 
     id: int
     reason: str
     next_at: datetime
     hold_kind: str = ""
     state: StepState | None = None
+    waits_for: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +228,10 @@ class Settled:
 
 @dataclass(frozen=True)
 class OwedStep:
-    """One owed step under lease, with what it needs of its order; `document` is the order as it is stored."""
+    """One owed step under lease, with what it needs of its order; `document` is the order as it is stored.
+
+    `linked` is the number of the ERP's document that the order was tied to before, empty where there was none.
+    """
 
     step_id: int
     thread_id: int
@@ -237,6 +246,7 @@ class OwedStep:
     platform_order_id: str
     external_number: str
     document: str
+    linked: str = ""
 
     @cached_property
     def order(self) -> Order:
@@ -341,7 +351,7 @@ class OrderSummary:
     amended: bool = False
 
 
-class Store(AuditStore, Protocol):
+class Store(AuditStore, DeskStore, Protocol):
     """The database, as the use-cases see it."""
 
     def now(self) -> datetime:

@@ -9,9 +9,11 @@ from app.db.store.items import Items
 from app.db.store.looking import Looking
 from app.db.store.owed import OwedSteps
 from app.db.store.reading import Reading
+from app.db.store.resuming import Resuming
 from app.db.store.road import Road
 from app.db.store.systems import Systems
 from app.db.store.upkeep import Upkeep
+from app.db.store.workbench import Workbench
 
 
 class SqlStore(
@@ -27,6 +29,8 @@ class SqlStore(
     Certificates,
     Deliveries,
     HooksAndAlerts,
+    Workbench,
+    Resuming,
 ):
     """Implements `app.ports.store.Store` over one engine."""
 
