@@ -64,6 +64,48 @@ class Draft:
     items: Mapping[str, ErpItem]
 
 
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request that wrote, and what came back, as text: without credentials, `answer` empty where none came.
+
+    `what` says in a word or two what was written (`sales order`, `customer`).
+    """
+
+    what: str
+    request: str
+    answer: str
+
+
+Told = Callable[[str, Exchange], None]
+"""Is given each exchange as soon as it is over, with the external number of the order that it was for."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedLine:
+    """One line of a document as it is to be written. `net` is its amount, discount taken off, as the ERP computes it.
+
+    `positions` are those of the order's lines that it is made of; `kind` is `item` or `account`, `number` the item's or the
+    account's, `discount` an amount.
+    """
+
+    positions: tuple[int, ...]
+    kind: str
+    number: str
+    description: str
+    quantity: Decimal
+    unit_price: Decimal
+    discount: Decimal
+    net: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be written for one draft. `request` is the text of the request, the same as its `Exchange` shows."""
+
+    lines: tuple[PlannedLine, ...]
+    request: str
+
+
 class Erp(Protocol):
     """Raises `Retry` (reads), `Unknown` (writes), `Reject` or `Misconfigured`, and no other failures."""
 
@@ -84,22 +126,30 @@ class Erp(Protocol):
         """All customers with these e-mail addresses, whatever the case, keyed by lower-case address."""
         ...
 
-    def create_customer(self, order: Order) -> ErpCustomer:
-        """A new customer from the order's billing address. Raises `Unknown` where the outcome is not known."""
+    def create_customer(self, order: Order, *, told: Told) -> ErpCustomer:
+        """A new customer from the order's billing address. Raises `Unknown` where the outcome is not known.
+
+        `told` is given what was sent and what came back, under the order's number in upper case.
+        """
         ...
 
     def find_documents(self, external_numbers: Sequence[str]) -> Mapping[str, tuple[ErpDocument, ...]]:
         """All documents with these external numbers, open and posted; every number asked for is a key of the answer."""
         ...
 
+    def plan(self, draft: Draft) -> Plan:
+        """What `create_documents` would write for this draft. Pure. Raises `Reject` where the mapping refuses this order."""
+        ...
+
     def create_documents(
-        self, drafts: Sequence[Draft], *, in_time: Callable[[], bool]
+        self, drafts: Sequence[Draft], *, in_time: Callable[[], bool], told: Told
     ) -> Mapping[str, ErpDocument | OrderSyncError]:
         """Write each draft as one document with all its lines, or not at all, and read it back.
 
         For each external number: the document as the ERP holds it; `Reject` where the ERP, or the mapping, refuses this
         order (nothing was written); `Retry` where it certainly was not tried; `Unknown` where the outcome is not known.
         `in_time` is asked before each request that writes; once it says no, what was not begun is answered `Retry`.
+        `told` is given what was sent of each draft, and the answer to that part.
         Raises nothing but `Misconfigured`, and that only before anything was sent.
         """
         ...

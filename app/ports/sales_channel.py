@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Protocol
 
 from app.domain.order import Order
@@ -76,6 +77,34 @@ class Listed:
     modified_at: datetime | None
 
 
+class Makes(StrEnum):
+    """Which amount of an order, or of a line, a figure is a part of."""
+
+    AMOUNT = "amount"
+    LISTED = "listed"
+    NOMINAL = "nominal"
+    CREDIT = "credit"
+    TAX = "tax"
+    TOTAL = "total"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure of the platform that went into an amount of ours; `value` has the sign with which it went in.
+
+    `position` is that of the order's line, None for the order's total. `pointer` is the JSON pointer of the figure in the
+    body, `text` the platform's own digits there, `name` a word or two for people. A figure that we worked out ourselves (a
+    rounding, a difference) has an empty `text`, and its name says how.
+    """
+
+    position: int | None
+    makes: Makes
+    name: str
+    pointer: str
+    text: str
+    value: Decimal
+
+
 class SalesChannel(Protocol):
     """Raises `Retry`, `Misconfigured` or `Unknown` (writes only), and no other failures, for the whole of a call."""
 
@@ -109,6 +138,14 @@ class SalesChannel(Protocol):
         """The raw `body`, completed where that was needed, in our own words, balanced to the cent.
 
         Pure. Raises `Reject` with every fault named.
+        """
+        ...
+
+    def figures(self, body: str, *, prefix: str) -> tuple[Figure, ...]:
+        """Where the amounts of `normalize(body)` come from.
+
+        Pure. For the order's total and for every amount of a line that is not zero, and not equal to another one it defaults
+        to (`listed` to `amount`), the figures of it add up to it. Raises `Reject` like `normalize`.
         """
         ...
 
