@@ -19,7 +19,7 @@ from app.domain.road import Link, Owed, Stage, State, StepState, links_from
 from app.ports.certificates import Certificate, NewCertificate, StoredOrder
 from app.ports.deliveries import Alert, AlertKind, DeliveryOutcome, DueSite, OwedDelivery
 from app.ports.desk import ErrorOrder, HeldOrder, Waits
-from app.ports.erp import ErpDocument, ErpItem
+from app.ports.erp import ErpDocument, ErpItem, Exchange
 from app.ports.hooks import Delivery
 from app.ports.sales_channel import Seen
 from app.ports.systems import ErpChanges, ErpUse, Removal, SiteChanges, SiteUse
@@ -590,6 +590,7 @@ class Store(Protocol):
         token: str,
         outcomes: Sequence[StepOutcome],
         closed: Sequence[Closed] = (),
+        exchanges: Mapping[int, Sequence[Exchange]] = {},
     ) -> Settled: ...
     def new_versions(self, site_id: int, seen: Collection[Seen], *, read_at: datetime) -> Restarted:
         """Store what was read again and differs; such orders restart."""

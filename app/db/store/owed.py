@@ -12,7 +12,7 @@ from app.db.store.road import SETTLED, note, open_error, resolve_errors, split_b
 from app.db.tables import error_orders, id_map, lineitems, orders, steps, threads
 from app.db.types import Exact
 from app.domain.road import STEP_UNFINISHED, UNFINISHED, Owed, Stage, State, StepState
-from app.ports.erp import ErpDocument
+from app.ports.erp import ErpDocument, Exchange
 from app.ports.store import Closed, CustomerLink, Failed, OwedStep, Settled, StepDone, StepOutcome, Waiting
 
 CUSTOMER = "customer"
@@ -125,8 +125,10 @@ class OwedSteps(Base):
         token: str,
         outcomes: Sequence[StepOutcome],
         closed: Sequence[Closed] = (),
+        exchanges: Mapping[int, Sequence[Exchange]] = {},
     ) -> Settled:
         """Store what became of the claimed steps; those no longer under this token are left alone."""
+        del exchanges
         with self._writing() as connection:
             picked = or_(
                 steps.c.id.in_([_step_id(each) for each in outcomes]),
