@@ -99,18 +99,18 @@ def _priced_amounts(made: Mapped, source: Sourced, priced: Priced) -> Iterator[t
 
 def _given(made: Mapped, source: Sourced, value: Decimal) -> list[Part]:
     """The figure that the amount begins with."""
-    basis, row = made.reading.basis, source.row or {}
-    kind = _KINDS[source.line.type]
+    basis, kind = made.reading.basis, _KINDS[source.line.type]
     if basis == "inc":
         return [Part(f"{kind} with tax", value, f"{source.pointer}_inc_tax")]
     name = f"{kind} without tax"
-    if source.line.type is not LineType.FEE or row.get("cost_ex_tax") is not None:
+    fee = source.row if source.line.type is LineType.FEE else None
+    if fee is None or fee["cost_ex_tax"] is not None:
         return [Part(name, value, f"{source.pointer}_ex_tax")]
-    if row.get("cost_exc_tax") is not None:
+    if fee["cost_exc_tax"] is not None:
         return [Part(name, value, f"{source.pointer}_exc_tax")]
     return [
-        Part(f"{kind} with tax", row["cost_inc_tax"], f"{source.pointer}_inc_tax"),
-        Part("tax of it, taken out", -row["cost_tax"], f"{source.pointer}_tax"),
+        Part(f"{kind} with tax", fee["cost_inc_tax"], f"{source.pointer}_inc_tax"),
+        Part("tax of it, taken out", -fee["cost_tax"], f"{source.pointer}_tax"),
     ]
 
 
