@@ -5,7 +5,7 @@ from datetime import datetime
 
 from app.domain.order import Order
 from app.errors import Reject, Retry, Unknown
-from app.ports.erp import Erp, ErpCustomer
+from app.ports.erp import Erp, ErpCustomer, Told
 from app.ports.store import CustomerLink, ErpRow
 from app.sync.options import ErpOptions
 from app.sync.parts import Parts
@@ -15,8 +15,9 @@ from app.sync.policy import next_look
 class Customers:
     """Resolves the customers of one batch. Creating one is intent, look, write, confirm, like writing an order."""
 
-    def __init__(self, parts: Parts, erp: Erp, row: ErpRow, options: ErpOptions) -> None:
+    def __init__(self, parts: Parts, erp: Erp, row: ErpRow, options: ErpOptions, *, told: Told) -> None:
         self._parts = parts
+        self._told = told
         self._erp = erp
         self._row = row
         self._options = options
@@ -100,7 +101,7 @@ class Customers:
         store = self._parts.store
         link = self._intend(email)
         try:
-            made = self._erp.create_customer(order)
+            made = self._erp.create_customer(order, told=self._told)
         except (Reject, Retry):
             store.drop_customer_intent(self._row.id, email, intent_at=link.intent_at)
             raise

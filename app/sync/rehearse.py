@@ -9,7 +9,7 @@ from app.domain.road import Link, Owed, Stage, StepState
 from app.domain.words import counted
 from app.errors import OrderSyncError, Reject
 from app.ports.desk import DeskOrder
-from app.ports.erp import Draft, Erp, ErpDocument, ErpItem
+from app.ports.erp import Draft, Erp, ErpDocument, ErpItem, Exchange
 from app.ports.store import (
     Claimed,
     ErpRow,
@@ -80,6 +80,10 @@ def rehearse(parts: Parts, site: Site, orders: Sequence[DeskOrder]) -> Mapping[i
 
 def _link(stage: Stage) -> Link:
     return Owed.EXPORT if stage is Stage.DELIVER else stage
+
+
+def _nobody(_number: str, _exchange: Exchange) -> None:
+    """Nothing is written, so there is nothing to tell."""
 
 
 class _Rehearsal:
@@ -178,7 +182,7 @@ class _Rehearsal:
         asked_at = parts.store.now()
         steps = [_step(self._orders[each], self._so_far[each], row.id) for each in thread_ids]
         documents = erp.find_documents([step.external_number for step in steps])
-        customers = Customers(parts, erp, row, options)
+        customers = Customers(parts, erp, row, options, told=_nobody)
         customers.look_up([step.order for step in steps])
         items = items_of(parts, row, list(dict.fromkeys(sku for step in steps for sku in kit_parents(step))))
         for step in steps:
