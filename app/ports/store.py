@@ -23,6 +23,7 @@ from app.ports.deliveries import Alert, AlertKind, DeliveryOutcome, DueSite, Owe
 from app.ports.desk import DeskStore, ErrorOrder, HeldOrder, Repair, Waits
 from app.ports.erp import ErpDocument, ErpItem, Exchange
 from app.ports.hooks import Delivery
+from app.ports.places import OrderPlace
 from app.ports.sales_channel import Seen
 from app.ports.systems import ErpChanges, ErpUse, Removal, SiteChanges, SiteUse
 
@@ -637,6 +638,32 @@ class Store(AuditStore, DeskStore, Protocol):
         """End the runs none of whose orders is in motion. Returns those that ended now.
 
         A run whose reading has not ended after `cut_off_after` seconds is given up.
+        """
+        ...
+
+    def places(
+        self,
+        *,
+        site_id: int | None = None,
+        batch_id: int | None = None,
+        key: str | None = None,
+        link: Link | None = None,
+    ) -> tuple[OrderPlace, ...]:
+        """Where the orders of a site, of a batch, or with this number (else this platform's id) stand; with `link` those there."""
+        ...
+
+    def adopt(
+        self,
+        run_id: int,
+        *,
+        thread_ids: Sequence[int] | None = None,
+        batch_id: int | None = None,
+        link: Link | None = None,
+    ) -> tuple[Bell, ...]:
+        """Make the unfinished orders among these, or of this batch, that nobody works on due now and part of this run.
+
+        With `link` only those that stand there. A hold is released; since when the order waits is kept. Orders that stand at
+        the same link of the same site are gathered into common batches. Returns what is to be rung for them.
         """
         ...
 

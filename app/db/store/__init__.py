@@ -1,5 +1,6 @@
 """The store: everything the use-cases ask of the database, on SQLite, PostgreSQL and MariaDB."""
 
+from app.db.store.adopting import Adopting
 from app.db.store.certificates import Certificates
 from app.db.store.configuration import Configuration
 from app.db.store.deliveries import Deliveries
@@ -24,6 +25,7 @@ class SqlStore(
     Road,
     OwedSteps,
     Upkeep,
+    Adopting,
     Looking,
     Desk,
     Certificates,
