@@ -15,6 +15,7 @@ from app.cli import (
     health,
     hooks,
     looking,
+    repairing,
     running,
     waiting,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "hooks",
     "looking",
     "main",
+    "repairing",
     "run",
     "running",
     "waiting",

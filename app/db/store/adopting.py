@@ -62,7 +62,9 @@ class Adopting(Base):
             rows = [
                 row
                 for where in wanted
-                for row in connection.execute(_unworked(now, where, link=link).with_for_update(skip_locked=True))
+                for row in connection.execute(
+                    _unworked(now, where, link=link).with_for_update(skip_locked=True)
+                )
             ]
             self._take(connection, [row.id for row in rows], run_id=run_id, link=link, now=now)
             self._note(
