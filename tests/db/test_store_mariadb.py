@@ -21,6 +21,7 @@ from tests.contracts.store_adopt import AdoptContract
 from tests.contracts.store_deliveries import DeliveriesContract
 from tests.contracts.store_reading import ReadingContract
 from tests.contracts.store_systems import DeskContract, SystemsContract
+from tests.contracts.store_workbench import WorkbenchContract
 from tests.db.harness import SqlHarness, harness_on
 from tests.db.migrations import MigrationContract
 
@@ -52,7 +53,13 @@ if SERVER_URL:
 
     @pytest.mark.xdist_group("mariadb")
     class TestStoreOnMariaDb(
-        StoreContract, SystemsContract, DeskContract, DeliveriesContract, ReadingContract, AdoptContract
+        StoreContract,
+        SystemsContract,
+        DeskContract,
+        DeliveriesContract,
+        ReadingContract,
+        AdoptContract,
+        WorkbenchContract,
     ):
         @pytest.fixture
         def harness(self, migrated_mariadb: str) -> Iterator[SqlHarness]:

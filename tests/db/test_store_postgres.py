@@ -12,6 +12,7 @@ from tests.contracts.store_adopt import AdoptContract
 from tests.contracts.store_deliveries import DeliveriesContract
 from tests.contracts.store_reading import ReadingContract
 from tests.contracts.store_systems import DeskContract, SystemsContract
+from tests.contracts.store_workbench import WorkbenchContract
 from tests.db.harness import SqlHarness, harness_on
 from tests.db.migrations import MigrationContract
 from tests.fixtures.postgres import PostgresServer
@@ -37,7 +38,13 @@ def migrated_postgres(postgres_server: PostgresServer) -> Iterator[str]:
 
 @pytest.mark.xdist_group("postgres")
 class TestStoreOnPostgres(
-    StoreContract, SystemsContract, DeskContract, DeliveriesContract, ReadingContract, AdoptContract
+    StoreContract,
+    SystemsContract,
+    DeskContract,
+    DeliveriesContract,
+    ReadingContract,
+    AdoptContract,
+    WorkbenchContract,
 ):
     @pytest.fixture
     def harness(self, migrated_postgres: str) -> Iterator[SqlHarness]:
