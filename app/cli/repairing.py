@@ -12,7 +12,7 @@ from app.bootstrap import Program
 from app.cli.changing import asking, yes_option
 from app.cli.completing import site_names
 from app.cli.desk import errors
-from app.cli.ringing import runs_of, tell, timeout_option, wait_option, workers_of
+from app.cli.ringing import inline_option, runs_of, tell, timeout_option, wait_option, workers_of
 from app.cli.root import json_option, main, opened, person, say, show, show_or_say
 from app.cli.typed import settings_from, with_options
 from app.cli.waiting import held
@@ -31,7 +31,7 @@ _picked = with_options(
     click.option("--site", "site_name", default=None, shell_complete=site_names, help="All of this site."),
     click.option("--kind", default=None, help="All of this kind, such as bad_sku."),
 )
-_going = with_options(_dry_run, wait_option, timeout_option, json_option)
+_going = with_options(_dry_run, wait_option, inline_option, timeout_option, json_option)
 
 
 @errors.command("repair")
@@ -61,9 +61,8 @@ def errors_repair(
     revision: int | None,
     and_resume: bool,
     dry_run: bool,
-    wait: bool,
-    patience: float,
     as_json: bool,
+    **waiting: Any,
 ) -> None:
     """Change fields of an order that stands in error, on top of what was received; without --set show them.
 
@@ -89,9 +88,7 @@ def errors_repair(
     if not as_json or not and_resume:
         show_or_say(_plain_repaired(done), as_json=as_json, sentence=_sentence(done))
     if and_resume and done.kept:
-        _let_go(
-            program, [_one(program, key)], How(by=person()), wait=wait, patience=patience, as_json=as_json
-        )
+        _let_go(program, [_one(program, key)], How(by=person()), as_json=as_json, **waiting)
 
 
 def _plain_fields(order: DeskOrder, found: Sequence[Field]) -> dict[str, Any]:
@@ -175,9 +172,8 @@ def errors_resume(
     send_again: bool,
     yes: bool,
     dry_run: bool,
-    wait: bool,
-    patience: float,
     as_json: bool,
+    **waiting: Any,
 ) -> None:
     """Let orders that stand in error go on from where they stopped. ORDER is a number, or an error's id.
 
@@ -193,7 +189,7 @@ def errors_resume(
     ):
         say("Nothing was done.")
         sys.exit(1)
-    _go(program, orders, how, dry_run=dry_run, wait=wait, patience=patience, as_json=as_json)
+    _go(program, orders, how, dry_run=dry_run, as_json=as_json, **waiting)
 
 
 @errors.command("replay")
@@ -203,7 +199,7 @@ def errors_resume(
 )
 @_going
 def errors_replay(
-    keys: tuple[str, ...], *, read_again: bool, dry_run: bool, wait: bool, patience: float, as_json: bool
+    keys: tuple[str, ...], *, read_again: bool, dry_run: bool, as_json: bool, **waiting: Any
 ) -> None:
     """Run orders again from the raw body, repairs included; also one that was skipped or closed.
 
@@ -212,7 +208,7 @@ def errors_replay(
     program = opened()
     how = How(by=person(), replay=True, read_again=read_again)
     orders = _picked_orders(program, keys)
-    _go(program, orders, how, dry_run=dry_run, wait=wait, patience=patience, as_json=as_json)
+    _go(program, orders, how, dry_run=dry_run, as_json=as_json, **waiting)
 
 
 @main.command("retry")
@@ -227,9 +223,8 @@ def run_retry(
     kind: str | None,
     all_soft: bool,
     dry_run: bool,
-    wait: bool,
-    patience: float,
     as_json: bool,
+    **waiting: Any,
 ) -> None:
     """Try orders again at once, whether they stand in error or are held."""
     program = opened()
@@ -242,7 +237,7 @@ def run_retry(
     how = How(by=person(), held=True)
     if dry_run:
         _end(foresee(program.parts, orders, how), as_json=as_json)
-    with workers_of(program, wait=wait, patience=patience) as door:
+    with workers_of(program, **waiting) as door:
         results = retry(program.parts, orders, how, ring=door.ring)
         reports = door.ends(runs_of(results))
     sys.exit(tell(results, reports, as_json=as_json, unheard=door.unheard))
@@ -254,6 +249,7 @@ def run_retry(
 @click.option("--kind", default=None, help="All that wait for this, such as sku.")
 @click.option("--all", "everything", is_flag=True, help="All held orders.")
 @wait_option
+@inline_option
 @timeout_option
 @json_option
 def held_release(
@@ -262,14 +258,13 @@ def held_release(
     site_name: str | None,
     kind: str | None,
     everything: bool,
-    wait: bool,
-    patience: float,
     as_json: bool,
+    **waiting: Any,
 ) -> None:
     """Try held orders at once; one whose wait is not over is held again."""
     program = opened()
     orders = _held_orders(program, keys, site_name=site_name, kind=kind, everything=everything)
-    with workers_of(program, wait=wait, patience=patience) as door:
+    with workers_of(program, **waiting) as door:
         results = release(program.parts, orders, ring=door.ring)
         reports = door.ends(runs_of(results))
     sys.exit(tell(results, reports, as_json=as_json, unheard=door.unheard))
@@ -373,19 +368,18 @@ def _go(
     how: How,
     *,
     dry_run: bool,
-    wait: bool,
-    patience: float,
     as_json: bool,
+    **waiting: Any,
 ) -> None:
     if dry_run:
         _end(foresee(program.parts, orders, how), as_json=as_json)
-    _let_go(program, orders, how, wait=wait, patience=patience, as_json=as_json)
+    _let_go(program, orders, how, as_json=as_json, **waiting)
 
 
 def _let_go(
-    program: Program, orders: Sequence[DeskOrder], how: How, *, wait: bool, patience: float, as_json: bool
+    program: Program, orders: Sequence[DeskOrder], how: How, *, as_json: bool, **waiting: Any
 ) -> None:
-    with workers_of(program, wait=wait, patience=patience) as door:
+    with workers_of(program, **waiting) as door:
         results = resume(program.parts, orders, how, ring=door.ring)
         reports = door.ends(runs_of(results))
     sys.exit(tell(results, reports, as_json=as_json, unheard=door.unheard))

@@ -10,10 +10,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from app.bootstrap import Bell, Program
+from app.bootstrap import Bell, Program, inline
 from app.celery_door import Workers, wait_for_run
 from app.cli.root import ERR, OUT, say
 from app.errors import Misconfigured
+from app.ports.store import Run
 from app.runtime import broker_url, some_broker
 from app.show import RunProgress, json_text, run_table
 from app.sync.overview import run_report
@@ -21,6 +22,9 @@ from app.sync.resume import End, Result
 
 NEEDS_A_PERSON = 3
 
+inline_option = click.option(
+    "--inline", "in_process", is_flag=True, help="Do it in this process, without broker and worker."
+)
 wait_option = click.option(
     "--wait", is_flag=True, help="Wait until none of the orders is in motion any more."
 )
@@ -39,8 +43,11 @@ class Door:
 
 
 @contextmanager
-def workers_of(program: Program, *, wait: bool, patience: float) -> Iterator[Door]:
-    """A door to the workers. With `wait` there is one for the time being where none runs."""
+def workers_of(program: Program, *, wait: bool, patience: float, in_process: bool = False) -> Iterator[Door]:
+    """A door to the workers. With `wait` there is one for the time being where none runs; `in_process` needs none."""
+    if in_process:
+        yield _door_in_this_process(program, patience=patience)
+        return
     if wait:
         with some_broker(program.settings) as url:
             workers = Workers(program.settings, url=url)
@@ -55,6 +62,17 @@ def workers_of(program: Program, *, wait: bool, patience: float) -> Iterator[Doo
                 yield Door(ring=tell_them, ends=ends)
         return
     yield _door_without_waiting(program)
+
+
+def _door_in_this_process(program: Program, *, patience: float) -> Door:
+    road = inline.InlineRoad(program.parts)
+
+    def ended(run_id: int) -> dict[str, Any]:
+        with RunProgress(ERR) as progress:
+            settled = road.run_until_settled(run_id, progress=progress, patience=patience)
+        return _report(program, program.parts.store.run(run_id), settled=settled)
+
+    return Door(ring=road.ring, ends=lambda runs: [ended(run) for run in runs])
 
 
 def _door_without_waiting(program: Program) -> Door:
@@ -79,6 +97,10 @@ def _ended(program: Program, workers: Workers, run_id: int, *, patience: float, 
         run, settled = wait_for_run(
             program, workers, run_id, patience=patience, progress=progress, own_beat=own
         )
+    return _report(program, run, settled=settled)
+
+
+def _report(program: Program, run: Run, *, settled: bool) -> dict[str, Any]:
     names = {each.id: each.name for each in program.parts.store.sites()}
     return run_report(program.parts, run, site=names.get(run.site_id or 0, ""), settled=settled)
 

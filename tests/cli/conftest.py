@@ -53,8 +53,8 @@ class CommandLine:
         """Run a command in this process."""
         opened: list[Program] = []
 
-        def opening(settings: Settings, *, url: str | None = None) -> Program:
-            opened.append(open_program(settings, url=url))
+        def opening(settings: Settings, **more: Any) -> Program:
+            opened.append(open_program(settings, **more))
             return opened[-1]
 
         root = logging.getLogger()
