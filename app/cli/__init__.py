@@ -16,6 +16,7 @@ from app.cli import (
     hooks,
     looking,
     running,
+    tasks,
     waiting,
 )
 from app.cli.root import main
@@ -33,6 +34,7 @@ __all__ = [
     "main",
     "run",
     "running",
+    "tasks",
     "waiting",
 ]
 

@@ -20,6 +20,7 @@ from tests.contracts.store import StoreContract, World
 from tests.contracts.store_adopt import AdoptContract
 from tests.contracts.store_deliveries import DeliveriesContract
 from tests.contracts.store_reading import ReadingContract
+from tests.contracts.store_reporting import ReportingContract
 from tests.contracts.store_systems import DeskContract, SystemsContract
 from tests.db.harness import SqlHarness, harness_on
 from tests.db.migrations import MigrationContract
@@ -52,7 +53,13 @@ if SERVER_URL:
 
     @pytest.mark.xdist_group("mariadb")
     class TestStoreOnMariaDb(
-        StoreContract, SystemsContract, DeskContract, DeliveriesContract, ReadingContract, AdoptContract
+        StoreContract,
+        SystemsContract,
+        DeskContract,
+        DeliveriesContract,
+        ReadingContract,
+        AdoptContract,
+        ReportingContract,
     ):
         @pytest.fixture
         def harness(self, migrated_mariadb: str) -> Iterator[SqlHarness]:

@@ -11,6 +11,7 @@ from tests.contracts.store import StoreContract
 from tests.contracts.store_adopt import AdoptContract
 from tests.contracts.store_deliveries import DeliveriesContract
 from tests.contracts.store_reading import ReadingContract
+from tests.contracts.store_reporting import ReportingContract
 from tests.contracts.store_systems import DeskContract, SystemsContract
 from tests.db.harness import SqlHarness, harness_on
 from tests.db.migrations import MigrationContract
@@ -37,7 +38,13 @@ def migrated_postgres(postgres_server: PostgresServer) -> Iterator[str]:
 
 @pytest.mark.xdist_group("postgres")
 class TestStoreOnPostgres(
-    StoreContract, SystemsContract, DeskContract, DeliveriesContract, ReadingContract, AdoptContract
+    StoreContract,
+    SystemsContract,
+    DeskContract,
+    DeliveriesContract,
+    ReadingContract,
+    AdoptContract,
+    ReportingContract,
 ):
     @pytest.fixture
     def harness(self, migrated_postgres: str) -> Iterator[SqlHarness]:

@@ -11,6 +11,7 @@ from tests.contracts.store import StoreContract
 from tests.contracts.store_adopt import AdoptContract
 from tests.contracts.store_deliveries import DeliveriesContract
 from tests.contracts.store_reading import ReadingContract
+from tests.contracts.store_reporting import ReportingContract
 from tests.contracts.store_systems import DeskContract, SystemsContract
 from tests.db.harness import SqlHarness, harness_on
 from tests.db.migrations import MigrationContract
@@ -27,7 +28,13 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class TestStoreOnSqlite(
-    StoreContract, SystemsContract, DeskContract, DeliveriesContract, ReadingContract, AdoptContract
+    StoreContract,
+    SystemsContract,
+    DeskContract,
+    DeliveriesContract,
+    ReadingContract,
+    AdoptContract,
+    ReportingContract,
 ):
     @pytest.fixture
     def harness(self, migrated_sqlite: Path, sqlite_path: Path, sqlite_url: str) -> Iterator[SqlHarness]:

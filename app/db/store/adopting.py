@@ -62,7 +62,9 @@ class Adopting(Base):
             rows = [
                 row
                 for where in wanted
-                for row in connection.execute(_unworked(now, where, link=link).with_for_update(skip_locked=True))
+                for row in connection.execute(
+                    _unworked(now, where, link=link).with_for_update(skip_locked=True)
+                )
             ]
             self._take(connection, [row.id for row in rows], run_id=run_id, link=link, now=now)
             self._note(
@@ -119,7 +121,7 @@ def _at(link: Link) -> ColumnElement[bool]:
     """The unfinished orders at a link. One whose mark waits and whose export is owed stands at both, once the mark was tried."""
     match link:
         case Owed.ACKNOWLEDGE:
-            here = (threads.c.stage == Stage.DELIVER) & _owes(Owed.ACKNOWLEDGE)
+            here: ColumnElement[bool] = (threads.c.stage == Stage.DELIVER) & _owes(Owed.ACKNOWLEDGE)
         case Owed.EXPORT:
             untried = _owes(Owed.ACKNOWLEDGE, steps.c.state == StepState.OWED, steps.c.attempts == 0)
             here = (threads.c.stage == Stage.DELIVER) & _owes(Owed.EXPORT) & ~untried
