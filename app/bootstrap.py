@@ -37,6 +37,7 @@ from app.runtime import broker_url
 from app.settings import Settings, load_settings
 from app.sync import inline, pipeline
 from app.sync.by_hand import end_task
+from app.sync.error_report import tell_of_errors
 from app.sync.hook_setup import check_due as check_hooks_due
 from app.sync.hooks import read_due
 from app.sync.items import sync_items
@@ -70,6 +71,7 @@ __all__ = [
     "reconcile_nightly",
     "sweep",
     "sync_items",
+    "tell_of_errors",
 ]
 
 T = TypeVar("T")

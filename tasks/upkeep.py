@@ -14,6 +14,7 @@ from app.bootstrap import (
     reconcile_nightly,
     sweep,
     sync_items,
+    tell_of_errors,
 )
 from tasks.logged import LoggedTask
 from tasks.road import fetch, read_named, ring
@@ -76,3 +77,9 @@ def check_hooks(*, site_id: int, **_from_a_newer_sender: Any) -> str:
 def drop_deliveries(**_from_a_newer_sender: Any) -> None:
     """Forget what webhooks brought long ago."""
     drop_old_deliveries(program_of_process().parts)
+
+
+@shared_task(name="ordersync.report_errors", base=LoggedTask)
+def report_errors(*, month: str = "", **_from_a_newer_sender: Any) -> None:
+    """Tell the log how many errors a month brought, by default the one that ended last."""
+    tell_of_errors(program_of_process().parts, month=month)

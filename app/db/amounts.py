@@ -3,18 +3,18 @@
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, ColumnElement, Connection, Float, cast, func
+from sqlalchemy import BigInteger, ColumnElement, Connection, Float, cast, func
 
 _PLACES = 4
 """Digits after the point of an amount's column."""
 
 
-def as_number(connection: Connection, column: Column[Decimal]) -> ColumnElement[Any]:
+def as_number(connection: Connection, column: ColumnElement[Any]) -> ColumnElement[Any]:
     """The amount as something that sorts as a number. SQLite keeps it as text, by which 9 is more than 10."""
     return cast(column, Float) if connection.dialect.name == "sqlite" else column
 
 
-def total(connection: Connection, column: Column[Decimal]) -> ColumnElement[Any]:
+def total(connection: Connection, column: ColumnElement[Any]) -> ColumnElement[Any]:
     """The sum of the amounts, as `decimal_of` reads it. SQLite adds them up in units of the last digit, which are whole."""
     if connection.dialect.name != "sqlite":
         return func.sum(column)
