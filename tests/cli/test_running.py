@@ -94,9 +94,9 @@ def test_a_run_within_the_maintenance_window_says_so_and_fetches_nothing(
     ordersync: CommandLine, systems: Systems
 ) -> None:
     systems.connect(ordersync)
-    shift = {"ORDERSYNC_CLOCK_SHIFT": until(6, 20)}
-    report = ordersync.json("sync", "bgm", "--inline", **shift)
-    items = ordersync.json("items", "sync", **shift)
+    shift = until(6, 20)
+    report = ordersync.json("sync", "bgm", "--inline", ORDERSYNC_CLOCK_SHIFT=shift)
+    items = ordersync.json("items", "sync", ORDERSYNC_CLOCK_SHIFT=shift)
     for found in (report, items):
         assert found["state"] == "paused"
         assert found["reason"] in {
@@ -106,7 +106,7 @@ def test_a_run_within_the_maintenance_window_says_so_and_fetches_nothing(
     assert counts_of(report) == dict.fromkeys(COUNTED, 0)
     assert systems.asked() == []
     assert ordersync.json("order", "list") == []
-    shown = ordersync.good("sync", "bgm", "--inline", **shift).stdout
+    shown = ordersync.good("sync", "bgm", "--inline", ORDERSYNC_CLOCK_SHIFT=shift).stdout
     assert "Maintenance window until Mon 04:00 UTC" in sentence(shown)
     assert ordersync.json("sync", "bgm", "--inline", code=NEEDS_A_PERSON)["exported"] == 18
 
