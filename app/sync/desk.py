@@ -5,7 +5,8 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
-from app.errors import Misconfigured
+from app.errors import Misconfigured, UsageError
+from app.ports.desk import ErrorFilter, ErrorSort
 from app.sync.overview import known_site
 from app.sync.parts import Parts
 
@@ -31,17 +32,46 @@ _TAKES = {
     "internal": "This is a fault of the program: hand it on to who looks after it.",
 }
 _ELSE = "See the reason."
+KINDS = tuple(_TAKES)
+"""The kinds of errors there are."""
 
 
 def errors(
-    parts: Parts, *, site: str | None, kind: str | None, stage: str | None, resolved: bool
+    parts: Parts,
+    wanted: ErrorFilter,
+    *,
+    sort: ErrorSort = ErrorSort.AGE,
+    reverse: bool = False,
+    limit: int | None = None,
+    offset: int = 0,
 ) -> list[dict[str, Any]]:
-    """The open errors, the oldest first, without documents; with `resolved` all there ever were. Raises `UsageError`."""
-    if site is not None:
-        known_site(parts, site)
-    found = parts.store.error_orders(site=site, kind=kind, stage=stage, resolved=resolved)
-    rows = [asdict(each) for each in found]
-    return [{name: value for name, value in row.items() if name != "document"} for row in rows]
+    """These errors in this order, without documents, each with its age in seconds. Raises `UsageError` for an unknown site.
+
+    An error ages until it is resolved.
+    """
+    _check(parts, wanted)
+    now = parts.store.now()
+    found = parts.store.error_orders(wanted, sort=sort, reverse=reverse, limit=limit, offset=offset)
+    return [
+        {
+            **{name: value for name, value in asdict(each).items() if name != "document"},
+            "age_seconds": round(((each.resolved_at or now) - each.opened_at).total_seconds()),
+        }
+        for each in found
+    ]
+
+
+def errors_at_risk(parts: Parts, wanted: ErrorFilter) -> dict[str, Any]:
+    """How many of these errors there are, and what their orders are worth, by currency. Raises `UsageError`."""
+    _check(parts, wanted)
+    return asdict(parts.store.error_sums(wanted))
+
+
+def _check(parts: Parts, wanted: ErrorFilter) -> None:
+    if wanted.site is not None:
+        known_site(parts, wanted.site)
+    if wanted.unassigned and wanted.assignee is not None:
+        raise UsageError("Either the errors of one person or those of nobody: --assignee or --unassigned.")
 
 
 def errors_of(parts: Parts, key: str) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from tests.contracts.store import StoreContract, World
 from tests.contracts.store_adopt import AdoptContract
 from tests.contracts.store_deliveries import DeliveriesContract
 from tests.contracts.store_reading import ReadingContract
+from tests.contracts.store_reporting import ReportingContract
 from tests.contracts.store_systems import DeskContract, SystemsContract
 from tests.contracts.store_workbench import WorkbenchContract
 from tests.db.harness import SqlHarness, harness_on
@@ -60,6 +61,7 @@ if SERVER_URL:
         ReadingContract,
         AdoptContract,
         WorkbenchContract,
+        ReportingContract,
     ):
         @pytest.fixture
         def harness(self, migrated_mariadb: str) -> Iterator[SqlHarness]:

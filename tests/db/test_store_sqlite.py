@@ -11,6 +11,7 @@ from tests.contracts.store import StoreContract
 from tests.contracts.store_adopt import AdoptContract
 from tests.contracts.store_deliveries import DeliveriesContract
 from tests.contracts.store_reading import ReadingContract
+from tests.contracts.store_reporting import ReportingContract
 from tests.contracts.store_systems import DeskContract, SystemsContract
 from tests.contracts.store_workbench import WorkbenchContract
 from tests.db.harness import SqlHarness, harness_on
@@ -35,6 +36,7 @@ class TestStoreOnSqlite(
     ReadingContract,
     AdoptContract,
     WorkbenchContract,
+    ReportingContract,
 ):
     @pytest.fixture
     def harness(self, migrated_sqlite: Path, sqlite_path: Path, sqlite_url: str) -> Iterator[SqlHarness]:
