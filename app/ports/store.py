@@ -20,6 +20,7 @@ from app.ports.certificates import Certificate, NewCertificate, StoredOrder
 from app.ports.deliveries import Alert, AlertKind, DeliveryOutcome, DueSite, OwedDelivery
 from app.ports.desk import ErrorOrder, HeldOrder, Waits
 from app.ports.erp import ErpDocument, ErpItem, Exchange
+from app.ports.explaining import ExplainingStore
 from app.ports.hooks import Delivery
 from app.ports.sales_channel import Seen
 from app.ports.systems import ErpChanges, ErpUse, Removal, SiteChanges, SiteUse
@@ -339,7 +340,7 @@ class OrderSummary:
     amended: bool = False
 
 
-class Store(Protocol):
+class Store(ExplainingStore, Protocol):
     """The database, as the use-cases see it."""
 
     def now(self) -> datetime:

@@ -4,6 +4,7 @@ from app.db.store.certificates import Certificates
 from app.db.store.configuration import Configuration
 from app.db.store.deliveries import Deliveries
 from app.db.store.desk import Desk
+from app.db.store.explaining import Explaining
 from app.db.store.hooks import HooksAndAlerts
 from app.db.store.items import Items
 from app.db.store.looking import Looking
@@ -27,6 +28,7 @@ class SqlStore(
     Certificates,
     Deliveries,
     HooksAndAlerts,
+    Explaining,
 ):
     """Implements `app.ports.store.Store` over one engine."""
 
