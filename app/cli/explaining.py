@@ -41,7 +41,8 @@ def explain_order(order: str, line: int | None, as_json: bool) -> None:
 
 def _page(found: Explanation) -> Iterator[RenderableType]:
     number = found.order_number or f"(platform id {found.platform_order_id})"
-    yield Text(f"{number} of {found.site}, {found.state} at {found.stage}", style="bold")
+    document = f", ERP document {found.erp_document}" if found.erp_document else ""
+    yield Text(f"{number} of {found.site}, {found.state} at {found.stage}{document}", style="bold")
     if found.total is not None:
         unit = smallest_unit(found.currency)
         yield _rows([("total", _amount_text(found.total, unit, found.currency))])
@@ -60,10 +61,10 @@ def _page(found: Explanation) -> Iterator[RenderableType]:
 
 
 def _line(line: ExplainedLine, unit: Decimal) -> Iterator[RenderableType]:
-    head = f"Line {line.position}, {line.type.replace('_', ' ')}"
-    what = " ".join(filter(None, (line.sku, line.name)))
+    kind = line.type.replace("_", " ")
+    what = " ".join(filter(None, (line.sku, line.name if line.name.lower() != kind else "")))
     quantity = "" if line.quantity == _ONE else f"  ({digits(line.quantity, _ONE)} pieces)"
-    yield Text(f"{head}: {what}{quantity}", style="bold")
+    yield Text(f"Line {line.position}, {kind}{what and ': '}{what}{quantity}", style="bold")
     rows = [
         (_NAMES[each.makes], _amount_text(each, unit)) for each in line.amounts if not _is_share(line, each)
     ]
@@ -88,16 +89,18 @@ def _share_rows(line: ExplainedLine, unit: Decimal) -> Iterator[tuple[str, Text]
         shown = [digits(each, unit) for each in (share.share, share.credit, share.amount, share.bearable)]
         exact = digits(share.exact, unit)
         rounded = "" if share.exact == share.share else f" = {exact}, in whole units by largest remainder"
-        text = "{0}  its share of the store credit: {1} x {2} / {3}".format(*shown)
+        text = "{}  its share of the store credit: {} x {} / {}".format(*shown)
         yield "credit", Text(f"{text}{rounded}")
 
 
 def _amount_text(amount: Amount, unit: Decimal, currency: str = "") -> Text:
-    """The amount, and where it comes from: each figure with its place in the platform's answer."""
+    """The amount, and where it comes from: one figure beside it, several below it as a sum."""
     text = Text(f"{digits(amount.value, unit)} {currency}".rstrip())
+    alone = len(amount.figures) == 1 and amount.adds_up
     for at, figure in enumerate(amount.figures):
-        sign = ("= " if at == 0 else "+ ") if figure.value >= 0 else ("= -" if at == 0 else "- ")
-        text.append(f"\n  {sign}{digits(abs(figure.value), unit)}  {figure.name}")
+        sign = "-" if figure.value < 0 else "+" if at else " "
+        shown = f"{sign} {digits(abs(figure.value), unit)}"
+        text.append(f"  {figure.name}" if alone else f"\n  {shown}  {figure.name}")
         if figure.pointer:
             text.append(f'  {figure.pointer} "{figure.text}"', style="dim")
     if amount.adds_up is False:
@@ -119,4 +122,4 @@ def _rows(rows: Sequence[tuple[str, Text]]) -> RenderableType:
     table.add_column(overflow="fold")
     for name, text in rows:
         table.add_row(name, text)
-    return Padding(table, (0, 0, 0, 2))
+    return Padding(table, (0, 0, 0, 2), expand=False)

@@ -40,7 +40,9 @@ class _Material:
     erp: ErpRow | None
     external_number: str
     customer_number: str
+    erp_document: str
     erp_total: Decimal | None
+    waiting_version: int | None
     sent: str | None
 
 
@@ -51,7 +53,7 @@ def explain(parts: Parts, key: str, *, line: int | None = None) -> Explanation:
     such order, `UsageError` where it has no such line.
     """
     material = _material(parts, key)
-    notes: list[str] = []
+    notes = [] if material.waiting_version is None else [_waiting(material.waiting_version)]
     shown, figures = _from_platform(parts, material, notes)
     order = material.order or shown
     if order is None:
@@ -103,7 +105,9 @@ def _material(parts: Parts, key: str) -> _Material:
         erp=erp,
         external_number="" if row is None else row["external_number"],
         customer_number=_customer(parts, erp, order, "" if row is None else row["erp_customer_number"]),
+        erp_document="" if row is None else row["erp_document_number"],
         erp_total=None if row is None else row["erp_total"],
+        waiting_version=thread["amended_version"],
         sent=evidence.sent,
     )
 
@@ -146,6 +150,10 @@ def _from_platform(
         if error.reason[:_TELLING] not in material.reason:
             notes.append(f"The platform's figures cannot be told: {error.reason}")
         return None, ()
+
+
+def _waiting(version: int) -> str:
+    return f"The platform has changed it since it was sent: version {version} is kept, and not the one explained here."
 
 
 def _stands(material: _Material) -> str:
@@ -213,6 +221,7 @@ def _explanation(material: _Material, *, notes: Sequence[str]) -> Explanation:
         site=material.site_name,
         state=material.state,
         stage=material.stage,
+        erp_document=material.erp_document,
         currency="",
         total=None,
         lines=(),

@@ -28,7 +28,7 @@ def explained_lines(order: Order, figures: Sequence[Figure], plan: Plan | None) 
             quantity=line.quantity,
             parent=line.parent,
             amounts=tuple(_amounts(line, figures)),
-            credit=_credit_share(spread.get(line.position), unit) if line.credit else None,
+            credit=_credit_share(line, spread.get(line.position), unit),
             net=line.amount - line.credit,
             rules=tuple(_rules(line, order, spread, unit)),
             written=tuple(each for each in written if line.position in each.positions),
@@ -78,9 +78,9 @@ def _shares(order: Order, unit: Decimal) -> Mapping[int, Share]:
         return {}
 
 
-def _credit_share(found: Share | None, unit: Decimal) -> CreditShare | None:
-    """None for a credit that is not spread: a gift card's own."""
-    if found is None:
+def _credit_share(line: Line, found: Share | None, unit: Decimal) -> CreditShare | None:
+    """None where there is no credit, or one that is not spread like this: a gift card's own."""
+    if found is None or not line.credit or line.credit != found.share:
         return None
     exact = round_half_up(found.credit * found.amount / found.bearable, unit=unit * _FINER)
     return CreditShare(found.amount, found.credit, found.bearable, exact, found.share)

@@ -35,17 +35,17 @@ def _lines(order: Order) -> Check:
     credit = sum((line.credit for line in order.lines), ZERO)
     waiting = unspread_credit(order.lines)
     off = [("credit", credit), ("store credit that is not spread yet", waiting)]
-    text = f"lines {digits(amounts, unit)}"
-    text += "".join(f" - {name} {digits(value, unit)}" for name, value in off if value)
-    return _against_total(order, text, amounts - credit - waiting, is_sum=bool(credit or waiting))
+    taken = "".join(f" - {name} {digits(value, unit)}" for name, value in off if value)
+    text = f"The lines {digits(amounts, unit)}{taken}" if taken else "The lines"
+    return _against_total(order, text, amounts - credit - waiting)
 
 
-def _against_total(order: Order, text: str, value: Decimal, *, is_sum: bool) -> Check:
+def _against_total(order: Order, text: str, value: Decimal) -> Check:
     unit = smallest_unit(order.currency)
-    result = f" = {digits(value, unit)}" if is_sum else ""
-    sign = "is" if value == order.total else "is not"
+    if value == order.total:
+        return Check(f"{text} = {digits(value, unit)}, the order's total.", holds=True)
     return Check(
-        f"{text}{result} {sign} the order's total {digits(order.total, unit)}", holds=value == order.total
+        f"{text} = {digits(value, unit)}, not the order's total of {digits(order.total, unit)}.", holds=False
     )
 
 
@@ -69,11 +69,10 @@ def erp_sums(
 
 def _document(order: Order, erp_total: Decimal, tolerance: Decimal, unit: Decimal) -> Check:
     off = abs(erp_total - order.total)
-    text = f"the ERP's document {digits(erp_total, unit)}"
     if off and off <= tolerance:
-        near = f"is the order's total {digits(order.total, unit)} but for {digits(off, unit)}"
-        return Check(f"{text} {near}, within the tolerance of {digits(tolerance, unit)}", holds=True)
-    return _against_total(order, text, erp_total, is_sum=False)
+        text = f"The ERP's document = {digits(erp_total, unit)}, the order's total of {digits(order.total, unit)}"
+        return Check(f"{text} within the tolerance of {digits(tolerance, unit)}.", holds=True)
+    return _against_total(order, "The ERP's document", erp_total)
 
 
 def _each_line(order: Order, plan: Plan, unit: Decimal) -> Check:
@@ -93,8 +92,8 @@ def _together(order: Order, plan: Plan, unit: Decimal) -> Check:
     left = [line for line in order.lines if line.position not in written and line.amount != line.credit]
     nets = sum((line.net for line in plan.lines), ZERO)
     rest = sum((line.amount - line.credit for line in left), ZERO)
-    text = f"the ERP's lines {digits(nets, unit)}"
-    if left:
-        where = ", ".join(f"line {line.position} ({line.type.name.lower()})" for line in left)
-        text += f" + {digits(rest, unit)} of {where}, which the ERP works out itself,"
-    return _against_total(order, text, nets + rest, is_sum=bool(left))
+    if not left:
+        return _against_total(order, "The ERP's lines", nets)
+    where = ", ".join(f"line {line.position} ({line.type.name.lower()})" for line in left)
+    text = f"The ERP's lines {digits(nets, unit)} + {digits(rest, unit)} of {where}, left to the ERP,"
+    return _against_total(order, text, nets + rest)

@@ -75,13 +75,18 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """An order from the platform's figures to the ERP's lines, as far as it has come. `notes` say why no further."""
+    """An order from the platform's figures to the ERP's lines, as far as it has come. `notes` say why no further.
+
+    `erp_document` is the number of the ERP's document, empty while there is none; `currency` is empty, and `total` None, where
+    the order is not in our own form.
+    """
 
     order_number: str
     platform_order_id: str
     site: str
     state: str
     stage: str
+    erp_document: str
     currency: str
     total: Amount | None
     lines: tuple[ExplainedLine, ...]

@@ -18,6 +18,7 @@ from app.db.engine import open_engine
 from app.db.migrate import migrate
 from tests.contracts.store import StoreContract, World
 from tests.contracts.store_deliveries import DeliveriesContract
+from tests.contracts.store_explaining import ExplainingContract
 from tests.contracts.store_reading import ReadingContract
 from tests.contracts.store_systems import DeskContract, SystemsContract
 from tests.db.harness import SqlHarness, harness_on
@@ -51,7 +52,7 @@ if SERVER_URL:
 
     @pytest.mark.xdist_group("mariadb")
     class TestStoreOnMariaDb(
-        StoreContract, SystemsContract, DeskContract, DeliveriesContract, ReadingContract
+        StoreContract, SystemsContract, DeskContract, DeliveriesContract, ReadingContract, ExplainingContract
     ):
         @pytest.fixture
         def harness(self, migrated_mariadb: str) -> Iterator[SqlHarness]:

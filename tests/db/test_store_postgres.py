@@ -9,6 +9,7 @@ from app.db.engine import open_engine
 from app.db.migrate import migrate
 from tests.contracts.store import StoreContract
 from tests.contracts.store_deliveries import DeliveriesContract
+from tests.contracts.store_explaining import ExplainingContract
 from tests.contracts.store_reading import ReadingContract
 from tests.contracts.store_systems import DeskContract, SystemsContract
 from tests.db.harness import SqlHarness, harness_on
@@ -35,7 +36,9 @@ def migrated_postgres(postgres_server: PostgresServer) -> Iterator[str]:
 
 
 @pytest.mark.xdist_group("postgres")
-class TestStoreOnPostgres(StoreContract, SystemsContract, DeskContract, DeliveriesContract, ReadingContract):
+class TestStoreOnPostgres(
+    StoreContract, SystemsContract, DeskContract, DeliveriesContract, ReadingContract, ExplainingContract
+):
     @pytest.fixture
     def harness(self, migrated_postgres: str) -> Iterator[SqlHarness]:
         with harness_on(migrated_postgres) as harness:
