@@ -109,11 +109,17 @@ def _amount_text(amount: Amount, unit: Decimal, currency: str = "") -> Text:
 
 
 def _written_text(line: WrittenLine, unit: Decimal) -> Text:
-    """As in `2 x 18.00 - 3.60 = 32.40`."""
-    discount = f" - {digits(line.discount, unit)}" if line.discount else ""
-    sum_text = f"{digits(line.quantity, _ONE)} x {digits(line.unit_price, unit)}{discount} = {digits(line.net, unit)}"
+    """As in `2 x 18.00 - 3.60 = 32.40`, or `3 x 3.33333 = 9.99999, rounded 10.00` where the ERP rounds the product first."""
+    product = line.quantity * line.unit_price
+    text = f"{digits(line.quantity, _ONE)} x {digits(line.unit_price, unit)}"
+    if product != line.net + line.discount:
+        text += f" = {digits(product, unit)}, rounded {digits(line.net + line.discount, unit)}"
+        text += f", - {digits(line.discount, unit)} = {digits(line.net, unit)}" if line.discount else ""
+    else:
+        text += f" - {digits(line.discount, unit)}" if line.discount else ""
+        text += f" = {digits(line.net, unit)}"
     several = f"  (lines {', '.join(map(str, line.positions))} together)" if len(line.positions) > 1 else ""
-    return Text(f"{line.kind} {line.number}: {sum_text}{several}")
+    return Text(f"{line.kind} {line.number}: {text}{several}")
 
 
 def _rows(rows: Sequence[tuple[str, Text]]) -> RenderableType:

@@ -34,6 +34,11 @@ def test_a_share_of_store_credit_is_written_out(synced: Synced) -> None:
     assert "Line 2" not in shown
 
 
+def test_a_product_that_the_erp_rounds_is_written_with_its_rounding(synced: Synced) -> None:
+    shown = sentence(synced.ordersync.good("explain", "BGM-146", "--line", "1").stdout)
+    assert "ERP item 000123: 7 x 1.00571 = 7.03997, rounded 7.04" in shown
+
+
 def test_json_has_every_number_as_text(synced: Synced) -> None:
     found = synced.ordersync.json("explain", "152")
     assert (found["order_number"], found["currency"], found["notes"]) == ("BGM-152", "USD", [])
