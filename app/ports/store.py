@@ -31,6 +31,7 @@ from app.ports.desk import (
     Waits,
 )
 from app.ports.erp import ErpDocument, ErpItem, Exchange
+from app.ports.explaining import ExplainingStore
 from app.ports.hooks import Delivery
 from app.ports.places import OrderPlace
 from app.ports.reporting import ErrorReport, OrderFilter, OrderRow
@@ -362,7 +363,7 @@ class OrderSummary:
     amended: bool = False
 
 
-class Store(AuditStore, DeskStore, Protocol):
+class Store(AuditStore, DeskStore, ExplainingStore, Protocol):
     """The database, as the use-cases see it."""
 
     def now(self) -> datetime:

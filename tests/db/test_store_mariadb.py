@@ -19,6 +19,7 @@ from app.db.migrate import migrate
 from tests.contracts.store import StoreContract, World
 from tests.contracts.store_adopt import AdoptContract
 from tests.contracts.store_deliveries import DeliveriesContract
+from tests.contracts.store_explaining import ExplainingContract
 from tests.contracts.store_reading import ReadingContract
 from tests.contracts.store_reporting import ReportingContract
 from tests.contracts.store_systems import DeskContract, SystemsContract
@@ -62,6 +63,7 @@ if SERVER_URL:
         AdoptContract,
         WorkbenchContract,
         ReportingContract,
+        ExplainingContract,
     ):
         @pytest.fixture
         def harness(self, migrated_mariadb: str) -> Iterator[SqlHarness]:

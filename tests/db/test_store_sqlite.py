@@ -10,6 +10,7 @@ from app.db.migrate import migrate
 from tests.contracts.store import StoreContract
 from tests.contracts.store_adopt import AdoptContract
 from tests.contracts.store_deliveries import DeliveriesContract
+from tests.contracts.store_explaining import ExplainingContract
 from tests.contracts.store_reading import ReadingContract
 from tests.contracts.store_reporting import ReportingContract
 from tests.contracts.store_systems import DeskContract, SystemsContract
@@ -37,6 +38,7 @@ class TestStoreOnSqlite(
     AdoptContract,
     WorkbenchContract,
     ReportingContract,
+    ExplainingContract,
 ):
     @pytest.fixture
     def harness(self, migrated_sqlite: Path, sqlite_path: Path, sqlite_url: str) -> Iterator[SqlHarness]:

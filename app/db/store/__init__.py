@@ -6,6 +6,7 @@ from app.db.store.configuration import Configuration
 from app.db.store.deliveries import Deliveries
 from app.db.store.desk import Desk
 from app.db.store.error_lists import ErrorLists
+from app.db.store.explaining import Explaining
 from app.db.store.hooks import HooksAndAlerts
 from app.db.store.items import Items
 from app.db.store.looking import Looking
@@ -37,6 +38,7 @@ class SqlStore(
     HooksAndAlerts,
     Workbench,
     Resuming,
+    Explaining,
 ):
     """Implements `app.ports.store.Store` over one engine."""
 
