@@ -23,6 +23,7 @@ from app.ports.deliveries import Alert, AlertKind, DeliveryOutcome, DueSite, Owe
 from app.ports.desk import ErrorOrder, HeldOrder, Waits
 from app.ports.erp import ErpDocument, ErpItem, Exchange
 from app.ports.hooks import Delivery
+from app.ports.retention import RetentionStore
 from app.ports.sales_channel import Seen
 from app.ports.systems import ErpChanges, ErpUse, Removal, SiteChanges, SiteUse
 
@@ -341,7 +342,7 @@ class OrderSummary:
     amended: bool = False
 
 
-class Store(AuditStore, Protocol):
+class Store(AuditStore, RetentionStore, Protocol):
     """The database, as the use-cases see it."""
 
     def now(self) -> datetime:

@@ -1,5 +1,7 @@
 """The store: everything the use-cases ask of the database, on SQLite, PostgreSQL and MariaDB."""
 
+from app.db.store.archive import Archive
+from app.db.store.audit import Audit
 from app.db.store.certificates import Certificates
 from app.db.store.configuration import Configuration
 from app.db.store.deliveries import Deliveries
@@ -8,6 +10,7 @@ from app.db.store.hooks import HooksAndAlerts
 from app.db.store.items import Items
 from app.db.store.looking import Looking
 from app.db.store.owed import OwedSteps
+from app.db.store.privacy import Privacy
 from app.db.store.reading import Reading
 from app.db.store.road import Road
 from app.db.store.systems import Systems
@@ -27,6 +30,9 @@ class SqlStore(
     Certificates,
     Deliveries,
     HooksAndAlerts,
+    Audit,
+    Archive,
+    Privacy,
 ):
     """Implements `app.ports.store.Store` over one engine."""
 
