@@ -7,6 +7,7 @@ from celery import shared_task
 from app.bootstrap import (
     DueSite,
     UnreadRun,
+    archive_old_orders,
     check_hooks_due,
     drop_old_deliveries,
     due_now,
@@ -76,3 +77,9 @@ def check_hooks(*, site_id: int, **_from_a_newer_sender: Any) -> None:
 def drop_deliveries(**_from_a_newer_sender: Any) -> None:
     """Forget what webhooks brought long ago."""
     drop_old_deliveries(program_of_process().parts)
+
+
+@shared_task(name="ordersync.archive", base=LoggedTask)
+def archive(**_from_a_newer_sender: Any) -> None:
+    """Move orders that have long been done to the archive."""
+    archive_old_orders()

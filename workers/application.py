@@ -93,6 +93,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
             "ordersync.reconcile": {"queue": "upkeep"},
             "ordersync.check_hooks": {"queue": "upkeep"},
             "ordersync.drop_deliveries": {"queue": "upkeep"},
+            "ordersync.archive": {"queue": "upkeep"},
         },
         "task_queues": [Queue(name) for name in QUEUES],
         # The schedule is kept in memory: a file of it could be found broken at a start, and two beats could not share it.
@@ -109,6 +110,11 @@ def _configuration(settings: Settings) -> dict[str, Any]:
             "drop_deliveries": {
                 "task": "ordersync.drop_deliveries",
                 "schedule": crontab(hour="3", minute="23"),
+                "options": {"expires": 3600},
+            },
+            "archive": {
+                "task": "ordersync.archive",
+                "schedule": crontab(hour="2", minute="41"),
                 "options": {"expires": 3600},
             },
         },

@@ -15,7 +15,9 @@ from app.cli import (
     health,
     hooks,
     looking,
+    retention,
     running,
+    tracing,
     waiting,
 )
 from app.cli.root import main
@@ -31,8 +33,10 @@ __all__ = [
     "hooks",
     "looking",
     "main",
+    "retention",
     "run",
     "running",
+    "tracing",
     "waiting",
 ]
 
