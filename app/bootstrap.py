@@ -43,6 +43,7 @@ from app.sync.hooks import read_due
 from app.sync.items import sync_items
 from app.sync.nightly import reconcile_nightly
 from app.sync.parts import Limits, Parts
+from app.sync.recheck import recheck
 from app.sync.schedule import Due, tick
 from app.sync.steps import StepResult
 from app.sync.sweep import close_runs, drop_old_deliveries, sweep
@@ -67,6 +68,7 @@ __all__ = [
     "load_settings",
     "pipeline",
     "read_due",
+    "recheck",
     "reconcile_nightly",
     "sweep",
     "sync_items",

@@ -23,12 +23,23 @@ class Retry(OrderSyncError):
 
 
 class Hold(OrderSyncError):
-    """The order is fine, the world is not ready: it waits for an event or for `until` (aware UTC)."""
+    """The order is fine, the world is not ready: it waits for an event or for `until` (aware UTC).
 
-    def __init__(self, reason: str, *, kind: str, until: datetime | None = None) -> None:
+    `waits_for` are the items it waits for: the ERP's id and the SKU in upper case.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        kind: str,
+        until: datetime | None = None,
+        waits_for: tuple[tuple[int, str], ...] = (),
+    ) -> None:
         super().__init__(reason)
         self.kind = kind
         self.until = until
+        self.waits_for = waits_for
 
 
 class Unknown(OrderSyncError):

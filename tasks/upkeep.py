@@ -12,6 +12,7 @@ from app.bootstrap import (
     drop_old_deliveries,
     due_now,
     program_of_process,
+    recheck,
     reconcile_nightly,
     sweep,
     sync_items,
@@ -71,6 +72,12 @@ def reconcile(*, site_id: int, **_from_a_newer_sender: Any) -> None:
 def check_hooks(*, site_id: int, **_from_a_newer_sender: Any) -> None:
     """See that a site's platform still sends its webhooks."""
     check_hooks_due(program_of_process().parts, site_id=site_id)
+
+
+@shared_task(name="ordersync.recheck", base=LoggedTask)
+def recheck_errors(**_from_a_newer_sender: Any) -> None:
+    """See whether what the ERP made impossible has been put right there, and let those orders go on."""
+    recheck(program_of_process().parts, ring=ring)
 
 
 @shared_task(name="ordersync.drop_deliveries", base=LoggedTask)

@@ -20,9 +20,10 @@ from app.domain.road import Link, Owed, Stage, State, StepState, links_from
 from app.ports.audit import AuditStore
 from app.ports.certificates import Certificate, NewCertificate, StoredOrder
 from app.ports.deliveries import Alert, AlertKind, DeliveryOutcome, DueSite, OwedDelivery
-from app.ports.desk import ErrorOrder, HeldOrder, Waits
+from app.ports.desk import DeskStore, ErrorOrder, HeldOrder, Repair, Waits
 from app.ports.erp import ErpDocument, ErpItem, Exchange
 from app.ports.hooks import Delivery
+from app.ports.places import OrderPlace
 from app.ports.retention import RetentionStore
 from app.ports.sales_channel import Seen
 from app.ports.systems import ErpChanges, ErpUse, Removal, SiteChanges, SiteUse
@@ -151,6 +152,7 @@ class Claimed:
     """One order under lease at a stage. `body` is the raw body at normalize, `document` the order so far afterwards.
 
     `body` is None where it is not stored any more, and `completed` says that it has all its parts.
+    `repairs` are what people have changed of it, at normalize.
     `fresh`: a person resumed it, so cached verdicts do not count. `waiting_since` is when it first had to wait here.
     """
 
@@ -166,6 +168,7 @@ class Claimed:
     document: str | None
     version: int = 1
     completed: bool = False
+    repairs: tuple[Repair, ...] = ()
 
     @cached_property
     def order(self) -> Order:
@@ -185,13 +188,17 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The order, or the owed step, waits until `next_at`. `hold_kind` names a hold; empty for a plain retry."""
+    """The order, or the owed step, waits until `next_at`. `hold_kind` names a hold; empty for a plain retry.
+
+    `waits_for` are items (the ERP's id, the SKU in upper case): once all are known, it waits no longer.
+    """
 
     id: int
     reason: str
     next_at: datetime
     hold_kind: str = ""
     state: StepState | None = None
+    waits_for: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +230,10 @@ class Settled:
 
 @dataclass(frozen=True)
 class OwedStep:
-    """One owed step under lease, with what it needs of its order; `document` is the order as it is stored."""
+    """One owed step under lease, with what it needs of its order; `document` is the order as it is stored.
+
+    `linked` is the number of the ERP's document that the order was tied to before, empty where there was none.
+    """
 
     step_id: int
     thread_id: int
@@ -238,6 +248,7 @@ class OwedStep:
     platform_order_id: str
     external_number: str
     document: str
+    linked: str = ""
 
     @cached_property
     def order(self) -> Order:
@@ -342,7 +353,7 @@ class OrderSummary:
     amended: bool = False
 
 
-class Store(AuditStore, RetentionStore, Protocol):
+class Store(AuditStore, DeskStore, RetentionStore, Protocol):
     """The database, as the use-cases see it."""
 
     def now(self) -> datetime:
@@ -628,6 +639,32 @@ class Store(AuditStore, RetentionStore, Protocol):
         """End the runs none of whose orders is in motion. Returns those that ended now.
 
         A run whose reading has not ended after `cut_off_after` seconds is given up.
+        """
+        ...
+
+    def places(
+        self,
+        *,
+        site_id: int | None = None,
+        batch_id: int | None = None,
+        key: str | None = None,
+        link: Link | None = None,
+    ) -> tuple[OrderPlace, ...]:
+        """Where the orders of a site, of a batch, or with this number (else this platform's id) stand; with `link` those there."""
+        ...
+
+    def adopt(
+        self,
+        run_id: int,
+        *,
+        thread_ids: Sequence[int] | None = None,
+        batch_id: int | None = None,
+        link: Link | None = None,
+    ) -> tuple[Bell, ...]:
+        """Make the unfinished orders among these, or of this batch, that nobody works on due now and part of this run.
+
+        With `link` only those that stand there. A hold is released; since when the order waits is kept. Orders that stand at
+        the same link of the same site are gathered into common batches. Returns what is to be rung for them.
         """
         ...
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from app.domain.order import Order
 from app.errors import Reject, Retry, Unknown
-from app.ports.erp import Erp, ErpCustomer
+from app.ports.erp import Erp, ErpCustomer, Told
 from app.ports.store import CustomerLink, ErpRow
 from app.sync.options import ErpOptions
 from app.sync.parts import Parts
@@ -15,8 +15,9 @@ from app.sync.policy import next_look
 class Customers:
     """Resolves the customers of one batch. Creating one is intent, look, write, confirm, like writing an order."""
 
-    def __init__(self, parts: Parts, erp: Erp, row: ErpRow, options: ErpOptions) -> None:
+    def __init__(self, parts: Parts, erp: Erp, row: ErpRow, options: ErpOptions, *, told: Told) -> None:
         self._parts = parts
+        self._told = told
         self._erp = erp
         self._row = row
         self._options = options
@@ -58,7 +59,23 @@ class Customers:
             raise Reject(reason, kind="customer", field="/bill/email")
         return self._options.default_customer
 
+    def foreseen(self, order: Order) -> str | None:
+        """The number the order's customer would have, None where one would be created. Raises `Reject`; changes nothing."""
+        email = _email(order)
+        if not email:
+            return self._default("The order has no e-mail address, and there is no default customer.")
+        return self._numbers.get(email) or self._known(email)
+
     def _resolve(self, email: str, order: Order) -> str:
+        number = self._known(email)
+        if number is None:
+            return self._create(email, order)
+        if self._found.get(email, ()):
+            self._parts.store.confirm_customer(self._row.id, email, number=number)
+        return number
+
+    def _known(self, email: str) -> str | None:
+        """The number of the customer that the ERP has, or the default one's; None where one is to be created."""
         found = self._found.get(email, ())
         if len(found) > 1:
             numbers = ", ".join(each.number for each in found)
@@ -73,19 +90,18 @@ class Customers:
                     f"The customer {found[0].number} is blocked in the ERP ({found[0].blocked}).",
                     kind="customer",
                 )
-            self._parts.store.confirm_customer(self._row.id, email, number=found[0].number)
             return found[0].number
         if not self._options.create_customers:
             return self._default(
                 "The ERP has no customer with the order's e-mail address, and none may be created."
             )
-        return self._create(email, order)
+        return None
 
     def _create(self, email: str, order: Order) -> str:
         store = self._parts.store
         link = self._intend(email)
         try:
-            made = self._erp.create_customer(order)
+            made = self._erp.create_customer(order, told=self._told)
         except (Reject, Retry):
             store.drop_customer_intent(self._row.id, email, intent_at=link.intent_at)
             raise

@@ -9,7 +9,7 @@ import structlog
 
 from app.domain.road import Owed
 from app.errors import Misconfigured, OrderSyncError, Unknown
-from app.ports.erp import Draft, Erp, ErpDocument, ErpItem
+from app.ports.erp import Draft, Erp, ErpDocument, ErpItem, Exchange
 from app.ports.store import Closed, ErpRow, OwedStep, Site, StepOutcome, Waiting
 from app.sync import standing
 from app.sync.customers import Customers
@@ -58,7 +58,12 @@ def _some(parts: Parts, *, batch_id: int, started: float) -> StepResult | None:
     finally:
         # Whatever stopped the work, what has become of each order by then is stored. The others' lease ends by itself.
         settled = parts.store.settle_steps(
-            Owed.EXPORT, batch_id=batch_id, token=token, outcomes=work.outcomes, closed=work.closed
+            Owed.EXPORT,
+            batch_id=batch_id,
+            token=token,
+            outcomes=work.outcomes,
+            closed=work.closed,
+            exchanges=work.exchanges_of(owed),
         )
     failed = tell_rejected(
         Owed.EXPORT, work.outcomes, numbers={step.step_id: step.external_number for step in owed}
@@ -78,6 +83,19 @@ class _Export:
     outcomes: list[StepOutcome] = field(default_factory=list)
     closed: list[Closed] = field(default_factory=list)
     restarted: list[int] = field(default_factory=list)
+    exchanges: dict[str, list[Exchange]] = field(default_factory=dict)
+
+    def told(self, external_number: str, exchange: Exchange) -> None:
+        """Keep what was sent for an order, and what came back."""
+        self.exchanges.setdefault(external_number, []).append(exchange)
+
+    def exchanges_of(self, owed: Sequence[OwedStep]) -> Mapping[int, Sequence[Exchange]]:
+        """What was sent for these steps, by their ids; those for which nothing was sent are left out."""
+        return {
+            step.step_id: self.exchanges[step.external_number]
+            for step in owed
+            if step.external_number in self.exchanges
+        }
 
     def run(self, owed: Sequence[OwedStep]) -> None:
         """Every step ends in `outcomes`, in `closed`, or restarts."""
@@ -135,7 +153,7 @@ class _Export:
         options = erp_options(row.settings)
         asked_at = self.parts.store.now()
         documents = erp.find_documents([step.external_number for step in owed])
-        customers = Customers(self.parts, erp, row, options)
+        customers = Customers(self.parts, erp, row, options, told=self.told)
         customers.look_up([step.order for step in owed])
         absent = []
         for step in owed:
@@ -222,7 +240,9 @@ class _Export:
         if not drafts:
             return {}
         try:
-            return erp.create_documents(drafts, in_time=lambda: in_time(self.parts, self.started))
+            return erp.create_documents(
+                drafts, in_time=lambda: in_time(self.parts, self.started), told=self.told
+            )
         except Misconfigured as error:
             # Raised only before anything was sent.
             self._pause_erp(error)

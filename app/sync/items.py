@@ -13,7 +13,6 @@ from app.domain.order import sku_key
 from app.errors import Misconfigured, OrderSyncError, UsageError
 from app.ports.store import ErpRow, Site
 from app.sync.parts import Parts, erp_maintenance_until, erp_of, paused_sentence
-from app.sync.policy import HOLD_SKU
 from app.sync.schedule import next_items_run
 from app.sync.telling import pause_erp
 
@@ -91,7 +90,7 @@ def _sync(parts: Parts, row: ErpRow) -> ItemsResult:
         read += len(page)
         if state == "partial":
             break
-    released = parts.store.release_held(hold_kind=HOLD_SKU, erp_id=row.id) if new else 0
+    released = parts.store.release_known() if new else 0
     if row.paused_reason is not None:
         parts.store.pause_erp(row.id, until=None, reason=None)
     reason = "" if state == "done" else "The time for one run is up; the next one goes on from here."
@@ -133,7 +132,7 @@ def import_items(parts: Parts, *, erp_id: int, lines: Iterable[str]) -> int:
             raise UsageError(f"Line {number}: {sku} stands twice in the file.")
         found[sku] = ((record.get("name") or "").strip(), status)
     new = parts.store.set_item_status(erp_id, found, source="import")
-    parts.store.release_held(hold_kind=HOLD_SKU, erp_id=erp_id)
+    parts.store.release_known()
     return new
 
 

@@ -30,6 +30,7 @@ class SiteOptions:
     reconcile_schedule: str
     reconcile_days: int
     reconcile_heals: bool
+    hold_age: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,10 @@ def site_options(settings: Mapping[str, Any]) -> SiteOptions:
         take_marked=settings["take_marked"],
         overlap=timedelta(seconds=settings["overlap"]),
         # Sites of an earlier version have none of these stored.
-        reconcile_schedule=settings.get("reconcile_schedule", _RECONCILE["reconcile_schedule"][1]),
-        reconcile_days=settings.get("reconcile_days", int(_RECONCILE["reconcile_days"][1])),
+        reconcile_schedule=settings.get("reconcile_schedule", _LATER["reconcile_schedule"][1]),
+        reconcile_days=settings.get("reconcile_days", int(_LATER["reconcile_days"][1])),
         reconcile_heals=settings.get("reconcile_heals", True),
+        hold_age=timedelta(hours=settings.get("hold_hours", int(_LATER["hold_hours"][1]))),
     )
 
 
@@ -156,7 +158,8 @@ def _windows(text: str) -> list[dict[str, Any]]:
     return found
 
 
-_RECONCILE: dict[str, tuple[Reader, str]] = {
+_LATER: dict[str, tuple[Reader, str]] = {
+    "hold_hours": (_at_least(1, 24 * 365), "48"),
     "reconcile_schedule": (cron, "30 2 * * *"),
     "reconcile_days": (_at_least(1, 3650), "14"),
     "reconcile_heals": (boolean, "true"),
@@ -169,7 +172,7 @@ _SITE: dict[str, tuple[Reader, str]] = {
     "skip_test_orders": (boolean, "true"),
     "take_marked": (boolean, "false"),
     "overlap": (_seconds, "300"),
-    **_RECONCILE,
+    **_LATER,
 }
 
 

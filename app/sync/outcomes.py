@@ -57,9 +57,15 @@ def looked_up(
 
 
 def _absent(step: OwedStep, options: ErpOptions, asked_at: datetime) -> StepOutcome | None:
-    """What may still be committed waits until T_LATE has passed since its intent."""
+    """What may still be committed waits until T_LATE has passed since its intent. What was there is not written again."""
     if step.intent_at is None:
         return None
+    if step.linked:
+        reason = (
+            f"The ERP's document {step.linked}, which this order was tied to, is no longer there. Nothing is sent by itself: "
+            "settle the order as it is (ordersync errors skip), or have it sent once more (ordersync errors resume --send-again)."
+        )
+        return Failed(id=step.step_id, reason=reason, kind="deleted", order=step.order)
     if asked_at < step.intent_at + options.late:
         return _doubtful(step, step.intent_at, options, asked_at)
     # That attempt came to nothing. The order begins anew, with the question how it stands on the platform now.

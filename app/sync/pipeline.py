@@ -7,6 +7,7 @@ it claims the batch's orders that stand at its stage and are due, and settles ea
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from app.domain.balance import computed_total, sum_text
 from app.domain.credit import CreditTooLarge
@@ -22,6 +23,7 @@ from app.sync.acknowledge import acknowledge
 from app.sync.export import export
 from app.sync.fetch import fetch
 from app.sync.parts import Parts, erp_of
+from app.sync.repaired import normalized
 from app.sync.steps import Outcome, StepResult, each_order, run_stage
 from app.sync.verify import judged, verdicts, wanted_skus
 
@@ -45,7 +47,10 @@ def normalize(parts: Parts, *, batch_id: int) -> StepResult:
         bodies, missing = _completed(parts, site, channel, claimed)
         there = [each for each in claimed if each.thread_id in bodies]
         return missing | each_order(
-            there, lambda each: channel.normalize(bodies[each.thread_id], prefix=site.prefix)
+            there,
+            lambda each: normalized(
+                channel, bodies[each.thread_id], prefix=site.prefix, repairs=each.repairs
+            ),
         )
 
     return run_stage(parts, Stage.NORMALIZE, batch_id=batch_id, work=work)
@@ -83,32 +88,31 @@ def _completed(
 
 def verify_skus(parts: Parts, *, batch_id: int) -> StepResult:
     """Three tiers: known to the middleware, allowed there, sold by the ERP; kit components as well."""
+    return run_stage(parts, Stage.VERIFY_SKUS, batch_id=batch_id, work=partial(verified, parts))
 
-    def work(site: Site, claimed: Sequence[Claimed]) -> dict[int, Outcome]:
-        return _verified(
-            parts,
-            site,
-            claimed,
-            change=lambda order, _kits: order,
-            afresh=any(each.fresh for each in claimed),
-        )
 
-    return run_stage(parts, Stage.VERIFY_SKUS, batch_id=batch_id, work=work)
+def verified(parts: Parts, site: Site, claimed: Sequence[Claimed]) -> dict[int, Outcome]:
+    """The work of `verify_skus`: it asks the ERP and changes nothing."""
+    return _verified(
+        parts, site, claimed, change=lambda order, _kits: order, afresh=any(each.fresh for each in claimed)
+    )
 
 
 def expand_kits(parts: Parts, *, batch_id: int) -> StepResult:
     """Kit lines get their components; the expansion is stored with the order, so a later change of the kit leaves it alone."""
+    return run_stage(parts, Stage.EXPAND_KITS, batch_id=batch_id, work=partial(expanded, parts))
 
-    def expanded(order: Order, kits: Kits) -> Order:
+
+def expanded(parts: Parts, site: Site, claimed: Sequence[Claimed]) -> dict[int, Outcome]:
+    """The work of `expand_kits`: it asks the ERP and changes nothing."""
+
+    def change(order: Order, kits: Kits) -> Order:
         try:
             return expand(order, kits=kits)
         except KitError as error:
             raise Reject(str(error), kind="kit") from None
 
-    def work(site: Site, claimed: Sequence[Claimed]) -> dict[int, Outcome]:
-        return _verified(parts, site, claimed, change=expanded, afresh=False)
-
-    return run_stage(parts, Stage.EXPAND_KITS, batch_id=batch_id, work=work)
+    return _verified(parts, site, claimed, change=change, afresh=False)
 
 
 def _verified(
@@ -134,32 +138,34 @@ def _verified(
     system = parts.peers.connector(row.platform).title
     judged_orders = each_order(
         list(by_thread.values()),
-        lambda each: judged(ready[each.thread_id], found=found, kits=kits, system=system, now=now),
+        lambda each: judged(
+            ready[each.thread_id], found=found, kits=kits, erp_id=row.id, system=system, now=now
+        ),
     )
     return {**changed, **judged_orders}
 
 
 def apply_store_credit(parts: Parts, *, batch_id: int) -> StepResult:
     """Store credit is spread over the lines that bear it; afterwards the lines add up to the total."""
+    return run_stage(parts, Stage.APPLY_STORE_CREDIT, batch_id=batch_id, work=credited)
+
+
+def credited(_site: Site, claimed: Sequence[Claimed]) -> dict[int, Outcome]:
+    """The work of `apply_store_credit`."""
 
     def applied(each: Claimed) -> Order:
         order = each.order
         try:
-            credited = spread_credit(order, unit=smallest_unit(order.currency))
+            spread = spread_credit(order, unit=smallest_unit(order.currency))
         except CreditTooLarge as error:
             raise Reject(str(error), kind="totals") from None
-        if computed_total(credited.lines) != credited.total:
+        if computed_total(spread.lines) != spread.total:
             raise Reject(
-                f"The lines do not add up to the total: {sum_text(credited)}.", kind="totals", field="/total"
+                f"The lines do not add up to the total: {sum_text(spread)}.", kind="totals", field="/total"
             )
-        return credited
+        return spread
 
-    return run_stage(
-        parts,
-        Stage.APPLY_STORE_CREDIT,
-        batch_id=batch_id,
-        work=lambda _site, claimed: each_order(claimed, applied),
-    )
+    return each_order(claimed, applied)
 
 
 def write(parts: Parts, *, batch_id: int) -> StepResult:

@@ -31,7 +31,8 @@ HOLD_SETTINGS = "settings"
 _FIRST, _CAP = 5.0, 900.0
 _FIRST_BY_HOLD = {HOLD_SKU: 60.0, HOLD_SETTINGS: 60.0, HOLD_MAINTENANCE: 60.0}
 _RETRY_AGE = timedelta(hours=72)
-_HOLD_AGE = timedelta(hours=48)
+HOLD_AGE = timedelta(hours=48)
+"""How long an order waits for the world before it is a person's, where its site says nothing else."""
 _PAUSE = timedelta(minutes=5)
 _LONGEST_ASKED = 3600.0
 _READ_AGAIN = 120.0
@@ -40,11 +41,12 @@ _BREAKER_OPENS = 3
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Try again at `at`. `hold_kind` is empty for a plain retry."""
+    """Try again at `at`, or once the items are known that it waits for. `hold_kind` is empty for a plain retry."""
 
     at: datetime
     reason: str
     hold_kind: str = ""
+    waits_for: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def after(  # noqa: PLR0911 - a table: one answer for each kind of failure
     waiting_since: datetime | None,
     now: datetime,
     spread: Callable[[float], float],
-    hold_age: timedelta = _HOLD_AGE,
+    hold_age: timedelta = HOLD_AGE,
 ) -> Later | Person:
     """What follows a failure of an order or an owed step that has been tried `attempts` times and waits since then."""
     waited = timedelta(0) if waiting_since is None else now - waiting_since
@@ -79,6 +81,7 @@ def after(  # noqa: PLR0911 - a table: one answer for each kind of failure
                 at=now + _backoff(attempts, _FIRST_BY_HOLD.get(kind, 60.0), spread),
                 reason=error.reason,
                 hold_kind=kind,
+                waits_for=error.waits_for,
             )
         case Misconfigured() | UsageError():
             # Never the orders' fault, however long it takes: the site or the ERP is paused and says why.

@@ -4,7 +4,7 @@ import traceback
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -12,6 +12,7 @@ from app.domain.order import Order
 from app.domain.road import Link, Stage
 from app.errors import Hold, OrderSyncError, Reject
 from app.ports.store import Claimed, Failed, Passed, Settled, Site, ThreadOutcome, Waiting
+from app.sync.options import site_options
 from app.sync.parts import Parts, erp_of, maintenance_until, paused_sentence, site_with_id
 from app.sync.policy import HOLD_MAINTENANCE, MAX_UNSETTLED, SHORT, Later, Person, after
 from app.sync.telling import KIND_CRASH, tell_rejected
@@ -138,12 +139,14 @@ def thread_outcomes(
 ) -> list[ThreadOutcome]:
     """The outcome of every claimed order; a failure of the whole step is every order's failure."""
     now = parts.store.now()
+    site = site_with_id(parts, claimed[0].site_id)
     poisoned = [each for each in claimed if each.unsettled > MAX_UNSETTLED]
     workable = [each for each in claimed if each.unsettled <= MAX_UNSETTLED]
     done: dict[int, Outcome] = {each.thread_id: poison(each.unsettled) for each in poisoned}
     if workable:
-        done |= _guarded(parts, stage, workable, work, now)
-    return [thread_outcome(parts, each, done[each.thread_id], now=now) for each in claimed]
+        done |= _guarded(parts, stage, site, workable, work, now=now)
+    hold_age = site_options(site.settings).hold_age
+    return [thread_outcome(parts, each, done[each.thread_id], now=now, hold_age=hold_age) for each in claimed]
 
 
 def poison(unsettled: int) -> Reject:
@@ -155,9 +158,8 @@ def poison(unsettled: int) -> Reject:
 
 
 def _guarded(
-    parts: Parts, stage: Stage, claimed: list[Claimed], work: Work, now: datetime
+    parts: Parts, stage: Stage, site: Site, claimed: list[Claimed], work: Work, *, now: datetime
 ) -> dict[int, Outcome]:
-    site = site_with_id(parts, claimed[0].site_id)
     until = maintenance_until(parts, site)
     if until is not None:
         hold = Hold(paused_sentence(now, until), kind=HOLD_MAINTENANCE, until=until)
@@ -169,17 +171,26 @@ def _guarded(
         return {each.thread_id: error for each in claimed}
 
 
-def thread_outcome(parts: Parts, claimed: Claimed, outcome: Outcome, *, now: datetime) -> ThreadOutcome:
+def thread_outcome(
+    parts: Parts, claimed: Claimed, outcome: Outcome, *, now: datetime, hold_age: timedelta
+) -> ThreadOutcome:
     """An order's outcome as the store settles it."""
     if isinstance(outcome, Order):
         unchanged = claimed.document if claimed.document and outcome is claimed.order else None
         return Passed(thread_id=claimed.thread_id, order=outcome, document=unchanged)
     decision = after(
-        outcome, attempts=claimed.attempts, waiting_since=claimed.waiting_since, now=now, spread=parts.spread
+        outcome,
+        attempts=claimed.attempts,
+        waiting_since=claimed.waiting_since,
+        now=now,
+        spread=parts.spread,
+        hold_age=hold_age,
     )
     match decision:
-        case Later(at=at, reason=reason, hold_kind=hold_kind):
-            return Waiting(id=claimed.thread_id, reason=reason, next_at=at, hold_kind=hold_kind)
+        case Later(at=at, reason=reason, hold_kind=hold_kind, waits_for=waits_for):
+            return Waiting(
+                id=claimed.thread_id, reason=reason, next_at=at, hold_kind=hold_kind, waits_for=waits_for
+            )
         case Person(kind=kind, reason=reason, field=field):
             return Failed(id=claimed.thread_id, reason=reason, kind=kind, field=field)
 

@@ -42,6 +42,7 @@ def sweep(
         for site in parts.store.due_deliveries(rung_before=quiet):
             ring_site(site)
             named += 1
+    parts.store.release_known()
     bells = parts.store.due(rung_before=quiet, limit=_MOST)
     for bell in bells:
         ring(bell)

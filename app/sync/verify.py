@@ -73,7 +73,9 @@ def wanted_skus(order: Order, *, kits: Kits) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def judged(order: Order, *, found: Mapping[str, Verdict], kits: Kits, system: str, now: datetime) -> Order:
+def judged(
+    order: Order, *, found: Mapping[str, Verdict], kits: Kits, erp_id: int, system: str, now: datetime
+) -> Order:
     """The order with its lines' verdicts. Raises `Reject` for what cannot pass and `Hold` for what is not there yet.
 
     `system` is the ERP's name for the sentence.
@@ -95,7 +97,8 @@ def judged(order: Order, *, found: Mapping[str, Verdict], kits: Kits, system: st
         kind, _, field = faults[0]
         raise Reject(" ".join(sentence for _, sentence, _ in faults), kind=kind, field=field)
     if missing:
-        raise Hold(f"{_MISSING}{', '.join(missing)}.", kind=HOLD_SKU)
+        waits_for = tuple((erp_id, sku) for sku in missing)
+        raise Hold(f"{_MISSING}{', '.join(missing)}.", kind=HOLD_SKU, waits_for=waits_for)
     return with_verdicts(order, found=found, now=now)
 
 

@@ -1,7 +1,16 @@
 """The one HTTP client. `requests` is imported here and nowhere else."""
 
 from app.transport.addresses import check_address
-from app.transport.answers import Answer, elements, parse_json
-from app.transport.client import HttpClient, NoAnswer
+from app.transport.answers import Answer, elements, json_as_read, parse_json
+from app.transport.client import HttpClient, NoAnswer, json_text
 
-__all__ = ["Answer", "HttpClient", "NoAnswer", "check_address", "elements", "parse_json"]
+__all__ = [
+    "Answer",
+    "HttpClient",
+    "NoAnswer",
+    "check_address",
+    "elements",
+    "json_as_read",
+    "json_text",
+    "parse_json",
+]

@@ -85,6 +85,20 @@ def parse_json(text: str) -> Any:
         raise ValueError(type(error).__name__) from None
 
 
+def json_as_read(value: Any) -> str:
+    """The JSON text of what `parse_json` read, every number with the digits it came with. Raises `RecursionError`."""
+    match value:
+        case Decimal():
+            return str(value)
+        case dict():
+            members = (f"{json.dumps(name)}: {json_as_read(each)}" for name, each in value.items())
+            return f"{{{', '.join(members)}}}"
+        case list():
+            return f"[{', '.join(map(json_as_read, value))}]"
+        case _:
+            return json.dumps(value)
+
+
 def elements(text: str) -> list[tuple[str, Any]]:
     """The elements of a JSON array, each as its own raw text and its parsed value. Raises `ValueError` for anything else."""
     try:

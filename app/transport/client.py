@@ -95,8 +95,7 @@ class HttpClient:
         body: bytes | None = None
         sent = dict(headers or {})
         if json is not None:
-            # In ASCII with escapes, which carry every text there is: half of a surrogate pair has no form in UTF-8.
-            body = json_module.dumps(json, default=_number).encode()
+            body = json_text(json).encode()
             sent.setdefault("Content-Type", "application/json")
         elif form is not None:
             body = urlencode(form).encode()
@@ -163,6 +162,14 @@ class HttpClient:
                 mend=("url",),
             )
         return answer
+
+
+def json_text(value: Any) -> str:
+    """The JSON text that `request` sends for `value`; what is sent as a part of something else has the same text there.
+
+    In ASCII with escapes, which carry every text there is: half of a surrogate pair has no form in UTF-8.
+    """
+    return json_module.dumps(value, default=_number)
 
 
 def _number(value: Any) -> Any:

@@ -24,7 +24,17 @@ from app.sandbox.erp import CLIENT_ID, CLIENT_SECRET, COMPANY_ID, TENANT, Erp, c
 from app.sandbox.erp.orders import create_order, ship_and_invoice
 from app.sandbox.erp.records import put
 from app.sandbox.server import RunningServer, serve
-from tests.contracts.erp import ErpContract, Trouble, address, document, draft, order, other, product
+from tests.contracts.erp import (
+    ErpContract,
+    Trouble,
+    address,
+    document,
+    draft,
+    order,
+    other,
+    product,
+    unheard,
+)
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -60,6 +70,7 @@ class Request:
     query: str
     headers: Mapping[str, str]
     body: Any
+    raw: bytes
 
     @property
     def operations(self) -> list[dict[str, Any]]:
@@ -93,6 +104,7 @@ class Wire:
             query=environ["QUERY_STRING"],
             headers=headers,
             body=json.loads(body, parse_float=Decimal) if body and is_json else body,
+            raw=body,
         )
         if request.path.startswith("/api/"):
             self.requests.append(request)
@@ -335,7 +347,11 @@ def test_a_service_without_batch_is_asked_one_by_one_from_then_on(
     harness.wire.intercept = lambda request: (status, b"") if request.path.endswith("$batch") else None
     harness.add_item("WID-1")
     customer = harness.add_customer(email="ada@example.test")
-    document(harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True)["BGM-1"])
+    document(
+        harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True, told=unheard)[
+            "BGM-1"
+        ]
+    )
     harness.erp.find_items(["WID-1"])
     assert [(r.method, r.path.split("/")[-1]) for r in harness.wire.requests] == [
         ("POST", "$batch"),
@@ -383,7 +399,11 @@ def test_changed_items_are_asked_for_by_time_in_pages_of_five_hundred(harness: S
 def test_a_byte_order_mark_is_no_obstacle(harness: SandboxHarness, customer: str) -> None:
     harness.books.switches.update({"byte_order_mark": True})
     assert set(harness.erp.find_items(["WID-1"])) == {"WID-1"}
-    document(harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True)["BGM-1"])
+    document(
+        harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True, told=unheard)[
+            "BGM-1"
+        ]
+    )
 
 
 def test_the_token_is_kept_until_shortly_before_its_end(harness: SandboxHarness) -> None:
@@ -406,7 +426,11 @@ def test_a_token_that_is_refused_is_renewed_once_and_the_call_repeated(
     harness.books.revoke_tokens()
     assert set(harness.erp.find_items(["WID-1"])) == {"WID-1"}
     harness.books.revoke_tokens()
-    document(harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True)["BGM-1"])
+    document(
+        harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True, told=unheard)[
+            "BGM-1"
+        ]
+    )
     assert len(harness.documents("BGM-1")) == 1
 
 
@@ -462,7 +486,7 @@ def test_an_unknown_company_is_named(harness: SandboxHarness, customer: str, bat
     with pytest.raises(Misconfigured, match="00000000-1111-2222-3333-444444444444"):
         erp.find_items(["A"])
     with pytest.raises(Misconfigured, match="00000000-1111-2222-3333-444444444444"):
-        erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True)
+        erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True, told=unheard)
 
 
 def test_a_wrong_address_is_misconfigured(harness: SandboxHarness) -> None:
@@ -527,7 +551,9 @@ def test_what_a_failed_write_means(
     ]
     body = json.dumps({"responses": answers}).encode()
     harness.wire.intercept = lambda request: (200, body) if request.path.endswith("$batch") else None
-    result = harness.erp.create_documents([draft("BGM-1", customer="C1")], in_time=lambda: True)["BGM-1"]
+    result = harness.erp.create_documents(
+        [draft("BGM-1", customer="C1")], in_time=lambda: True, told=unheard
+    )["BGM-1"]
     if isinstance(expected, str):
         assert isinstance(result, Reject)
         assert result.kind == expected
@@ -544,7 +570,7 @@ def test_the_total_is_the_one_read_back_not_the_one_in_the_answer(
     harness.books.switches.update({"stale_totals": True, "tax_percent": Decimal(10)})
     erp = harness.open(tax__mode="erp")
     written = document(
-        erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True)["BGM-1"]
+        erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True, told=unheard)["BGM-1"]
     )
     assert written.total == Decimal("29.95")
     assert [line["lineType"] for line in harness.lines("BGM-1")] == ["Item", "Account"]
@@ -552,7 +578,9 @@ def test_the_total_is_the_one_read_back_not_the_one_in_the_answer(
 
 def test_a_written_order_that_cannot_be_read_back_is_unknown(harness: SandboxHarness, customer: str) -> None:
     harness.books.faults.order({"match": {"operation": r"salesOrders\?"}, "kind": "500"})
-    result = harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True)["BGM-1"]
+    result = harness.erp.create_documents(
+        [draft("BGM-1", customer=customer)], in_time=lambda: True, told=unheard
+    )["BGM-1"]
     assert isinstance(result, Unknown)
     assert len(harness.documents("BGM-1")) == 1
 
@@ -562,7 +590,9 @@ def test_a_batch_that_stops_although_told_to_go_on_leaves_the_orders_behind_it_u
 ) -> None:
     harness.wire.forget_preferences = True
     drafts = [draft("BGM-1", customer=customer), draft("BGM-2", product("NOWHERE"), customer=customer)]
-    results = harness.erp.create_documents([*drafts, draft("BGM-3", customer=customer)], in_time=lambda: True)
+    results = harness.erp.create_documents(
+        [*drafts, draft("BGM-3", customer=customer)], in_time=lambda: True, told=unheard
+    )
     assert [type(result) for result in results.values()] == [ErpDocument, Reject, Unknown]
     assert len(harness.documents("BGM-1")) == 1
     assert harness.documents("BGM-3") == []
@@ -599,7 +629,7 @@ def test_only_a_424_says_of_an_operation_that_it_was_not_tried(
     body = json.dumps({"responses": answers}).encode()
     harness.wire.intercept = lambda request: (200, body) if request.path.endswith("$batch") else None
     results = harness.erp.create_documents(
-        [draft(f"BGM-{at}", customer=customer) for at in (1, 2, 3)], in_time=lambda: True
+        [draft(f"BGM-{at}", customer=customer) for at in (1, 2, 3)], in_time=lambda: True, told=unheard
     )
     assert [type(result) for result in results.values()] == expected
 
@@ -632,7 +662,7 @@ def test_time_is_asked_for_after_signing_in_and_again_before_a_repeated_request(
 ) -> None:
     harness.wire.intercept = lambda request: (401, b"{}") if request.path.endswith("$batch") else None
     drafts = [draft(f"BGM-{at}", customer=customer) for at in range(20)]
-    results = harness.erp.create_documents(drafts, in_time=lambda: not harness.wire.requests)
+    results = harness.erp.create_documents(drafts, in_time=lambda: not harness.wire.requests, told=unheard)
     assert {type(result) for result in results.values()} == {Retry}
     assert len(harness.wire.requests) == 1
 
@@ -642,7 +672,7 @@ def test_without_batch_time_is_asked_for_before_each_write_and_what_was_written_
 ) -> None:
     erp = harness.open(batch="off")
     drafts = [draft(f"BGM-{at}", customer=customer) for at in range(1, 9)]
-    results = erp.create_documents(drafts, in_time=lambda: not harness.documents("BGM-2"))
+    results = erp.create_documents(drafts, in_time=lambda: not harness.documents("BGM-2"), told=unheard)
     assert [type(result) for result in results.values()] == [ErpDocument] * 2 + [Retry] * 6
     assert [request.method for request in harness.wire.requests] == ["POST", "GET"] * 2
 
@@ -668,7 +698,9 @@ def test_a_long_message_is_cut_and_only_what_business_central_says_is_shown(
     error = {"code": "c" * 999, "message": "m" * 9999 + "  CorrelationId:  0f3c-1."}
     body = json.dumps({"responses": [{"id": "1", "status": 400, "body": {"error": error}}]}).encode()
     harness.wire.intercept = lambda request: (200, body) if request.path.endswith("$batch") else None
-    result = harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True)["BGM-1"]
+    result = harness.erp.create_documents(
+        [draft("BGM-1", customer=customer)], in_time=lambda: True, told=unheard
+    )["BGM-1"]
     assert isinstance(result, Reject)
     assert result.reason == (
         f"Business Central refuses the order: {'m' * 500} ({'c' * 100}, CorrelationId 0f3c-1)"
@@ -686,11 +718,11 @@ def test_groups_grow_while_the_erp_is_fast_and_shrink_when_it_is_slow(
 
     harness.wire.intercept = slow
     harness.erp.create_documents(
-        [draft(f"A-{at}", customer=customer) for at in range(100)], in_time=lambda: True
+        [draft(f"A-{at}", customer=customer) for at in range(100)], in_time=lambda: True, told=unheard
     )
     seconds["each"] = 0.5
     harness.erp.create_documents(
-        [draft(f"B-{at}", customer=customer) for at in range(100)], in_time=lambda: True
+        [draft(f"B-{at}", customer=customer) for at in range(100)], in_time=lambda: True, told=unheard
     )
     sizes = [len(request.operations) // 2 for request in harness.wire.requests]
     assert sizes == [5, 10, 20, 40, 25, 50, 25, 12, 12, 1]
@@ -708,14 +740,16 @@ def test_access_lost_midway_is_a_retry_for_the_orders_not_yet_written(
 
     harness.wire.intercept = refuse_second
     results = harness.erp.create_documents(
-        [draft(f"BGM-{at}", customer=customer) for at in range(20)], in_time=lambda: True
+        [draft(f"BGM-{at}", customer=customer) for at in range(20)], in_time=lambda: True, told=unheard
     )
     assert [type(result) for result in results.values()] == [ErpDocument] * 5 + [Retry] * 15
 
 
 def test_two_drafts_with_one_number_are_written_once(harness: SandboxHarness, customer: str) -> None:
     results = harness.erp.create_documents(
-        [draft("BGM-1", customer=customer), draft("bgm-1", customer=customer)], in_time=lambda: True
+        [draft("BGM-1", customer=customer), draft("bgm-1", customer=customer)],
+        in_time=lambda: True,
+        told=unheard,
     )
     assert isinstance(results["BGM-1"], ErpDocument)
     assert isinstance(results["bgm-1"], Retry)
@@ -726,7 +760,7 @@ def test_an_order_is_sent_in_one_deep_insert_in_the_pages_own_order(
     harness: SandboxHarness, customer: str
 ) -> None:
     harness.erp.create_documents(
-        [draft("bgm-1", product(credit="2.00"), customer=customer)], in_time=lambda: True
+        [draft("bgm-1", product(credit="2.00"), customer=customer)], in_time=lambda: True, told=unheard
     )
     operation = harness.wire.requests[-1].operations[0]
     assert operation["url"] == f"companies({COMPANY_ID})/salesOrders"
@@ -786,7 +820,7 @@ def test_every_kind_of_line_reaches_its_account_and_the_total_is_the_orders(
         other(LineType.ROUNDING, "0.01"),
     )
     placed = draft("BGM-1", *lines, customer=customer)
-    written = document(harness.erp.create_documents([placed], in_time=lambda: True)["BGM-1"])
+    written = document(harness.erp.create_documents([placed], in_time=lambda: True, told=unheard)["BGM-1"])
     assert written.total == placed.order.total == Decimal("13.73")
     assert [
         (line["lineObjectNumber"], line["description"], line["unitPrice"]) for line in harness.lines("BGM-1")
@@ -817,7 +851,9 @@ def test_a_non_inventory_kit_keeps_its_price_and_its_components_cost_nothing(
     harness.add_item("COMP-A", price="5")
     harness.add_item("COMP-B", price="7")
     written = document(
-        harness.erp.create_documents([_kit(ItemKind.NON_INVENTORY, customer)], in_time=lambda: True)["BGM-1"]
+        harness.erp.create_documents(
+            [_kit(ItemKind.NON_INVENTORY, customer)], in_time=lambda: True, told=unheard
+        )["BGM-1"]
     )
     assert written.total == Decimal(50)
     assert [
@@ -833,7 +869,7 @@ def test_a_non_inventory_kit_keeps_its_price_and_its_components_cost_nothing(
 def test_any_other_kit_is_refused_before_anything_is_sent(
     harness: SandboxHarness, customer: str, kind: ItemKind | None
 ) -> None:
-    result = harness.erp.create_documents([_kit(kind, customer)], in_time=lambda: True)["BGM-1"]
+    result = harness.erp.create_documents([_kit(kind, customer)], in_time=lambda: True, told=unheard)["BGM-1"]
     assert isinstance(result, Reject)
     assert result.kind == "kit"
     assert harness.wire.requests == []
@@ -843,14 +879,20 @@ def test_an_order_of_another_currency_is_written_in_it(harness: SandboxHarness, 
     demo_fill(harness.books)
     yen = order("BGM-1", product("WID-1", "1250", quantity="3"), currency="JPY")
     written = document(
-        harness.erp.create_documents([Draft("BGM-1", customer, yen, {})], in_time=lambda: True)["BGM-1"]
+        harness.erp.create_documents([Draft("BGM-1", customer, yen, {})], in_time=lambda: True, told=unheard)[
+            "BGM-1"
+        ]
     )
     assert (written.currency, written.total) == ("JPY", Decimal(1250))
     assert harness.wire.requests[-1].operations[0]["body"]["currencyCode"] == "JPY"
 
 
 def test_an_order_invoiced_in_parts_is_one_document(harness: SandboxHarness, customer: str) -> None:
-    document(harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True)["BGM-1"])
+    document(
+        harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True, told=unheard)[
+            "BGM-1"
+        ]
+    )
     header = harness.header("BGM-1")
     with harness.books.lock:
         for at, total in enumerate(("10.00", "20.00")):
@@ -881,7 +923,7 @@ def test_a_new_customer_is_made_of_the_billing_address(harness: SandboxHarness) 
         city="c" * 40,
         state="s" * 31,
     )
-    made = harness.erp.create_customer(order("BGM-1", bill=bill))
+    made = harness.erp.create_customer(order("BGM-1", bill=bill), told=unheard)
     with harness.books.lock:
         row = harness.books.books.table("customers").first("number", made.number)
     assert row is not None
@@ -906,7 +948,7 @@ def test_a_new_customer_is_made_of_the_billing_address(harness: SandboxHarness) 
 def test_a_customer_that_the_erp_refuses_is_a_rejection(harness: SandboxHarness) -> None:
     nameless = order("BGM-1", bill=address(first_name="", last_name="", email=""))
     with pytest.raises(Reject, match="neither a name nor"):
-        harness.erp.create_customer(nameless)
+        harness.erp.create_customer(nameless, told=unheard)
     assert harness.wire.requests == []
 
 
@@ -936,7 +978,7 @@ def test_the_demo_items_are_found_as_the_shop_names_them(harness: SandboxHarness
 
 
 def test_an_examination_reads_no_order_that_is_there(harness: SandboxHarness, customer: str) -> None:
-    harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True)
+    harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True, told=unheard)
     harness.wire.requests.clear()
     harness.open(company=COMPANY_ID.upper()).examine(customer=customer.lower())
     companies, batch = harness.wire.requests

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from app.connectors.business_central import fitting
 from app.connectors.business_central.lines import Price, priced
-from app.connectors.business_central.mapping import customer_body, order_body
+from app.connectors.business_central.mapping import customer_body, order_body, order_plan
 from app.connectors.business_central.settings import Settings, read_settings, typed
 from app.domain.credit import apply_store_credit
 from app.domain.order import Address, LineType
 from app.errors import Reject, UsageError
 from app.ports.erp import Draft
+from app.transport import json_text
 from tests.contracts.erp import address, draft, order, other, product
 
 CENT = Decimal("0.01")
@@ -109,6 +110,18 @@ def drafts(draw: st.DrawFn) -> Draft:
 def test_the_lines_add_up_to_the_orders_total(made: Draft) -> None:
     body = order_body(made, settings=SETTINGS)
     assert sum((_line_amount(line) for line in body["salesOrderLines"]), Decimal(0)) == made.order.total
+
+
+@given(made=drafts())
+def test_the_plan_says_of_each_line_what_it_is_made_of_and_what_the_erp_makes_of_it(made: Draft) -> None:
+    plan = order_plan(made, settings=SETTINGS)
+    assert sum((line.net for line in plan.lines), Decimal(0)) == made.order.total
+    by_position = {line.position: line for line in made.order.lines}
+    for line in plan.lines:
+        assert _rounded(line.quantity * line.unit_price) - line.discount == line.net
+        of = [by_position[position] for position in line.positions]
+        assert sum((each.amount - each.credit for each in of), Decimal(0)) == line.net
+    assert plan.request == json_text(order_body(made, settings=SETTINGS))
 
 
 @given(made=drafts())

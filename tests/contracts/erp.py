@@ -11,7 +11,7 @@ import pytest
 
 from app.domain.order import Address, Line, LineType, Order, Payment
 from app.errors import Misconfigured, OrderSyncError, Reject, Retry, Unknown
-from app.ports.erp import Draft, Erp, ErpDocument, ErpItem, ItemKind
+from app.ports.erp import Draft, Erp, ErpDocument, ErpItem, Exchange, ItemKind
 
 CREATED = datetime(2026, 3, 17, 23, 30, tzinfo=UTC)
 
@@ -132,6 +132,23 @@ def draft(number: str, *lines: Line, customer: str, items: Sequence[ErpItem] = (
     )
 
 
+def unheard(external_number: str, exchange: Exchange) -> None:
+    """For a test that does not look at what was sent."""
+
+
+class Heard:
+    """Keeps what was told, by external number."""
+
+    def __init__(self) -> None:
+        self.exchanges: dict[str, list[Exchange]] = {}
+
+    def __call__(self, external_number: str, exchange: Exchange) -> None:
+        self.exchanges.setdefault(external_number, []).append(exchange)
+
+    def requests(self) -> dict[str, list[str]]:
+        return {number: [each.request for each in found] for number, found in self.exchanges.items()}
+
+
 def document(result: ErpDocument | OrderSyncError) -> ErpDocument:
     """The document, or the failure raised."""
     assert isinstance(result, ErpDocument), f"no document but {result!r}"
@@ -220,7 +237,7 @@ class ErpContract:
         assert [customer.number for customer in found["o'neil+shop&co@example.test"]] == [number]
 
     def test_a_created_customer_is_found_by_its_address(self, harness: Harness) -> None:
-        made = harness.erp.create_customer(order("BGM-1"))
+        made = harness.erp.create_customer(order("BGM-1"), told=unheard)
         assert made.number
         assert harness.erp.find_customers(["ada@example.test"])["ada@example.test"] == (made,)
 
@@ -229,13 +246,13 @@ class ErpContract:
     ) -> None:
         harness.fail_next_write(Trouble.LOST_REPLY)
         with pytest.raises(Unknown):
-            harness.erp.create_customer(order("BGM-1"))
+            harness.erp.create_customer(order("BGM-1"), told=unheard)
         assert len(harness.erp.find_customers(["ada@example.test"])["ada@example.test"]) == 1
 
     def test_a_customer_is_not_made_where_the_connection_is_refused(self, harness: Harness) -> None:
         harness.fail_next_write(Trouble.REFUSED_CONNECTION)
         with pytest.raises(Retry):
-            harness.erp.create_customer(order("BGM-1"))
+            harness.erp.create_customer(order("BGM-1"), told=unheard)
         assert harness.customers("ada@example.test") == 0
 
     def test_every_number_asked_for_is_a_key_of_the_documents_found(self, harness: Harness) -> None:
@@ -245,7 +262,9 @@ class ErpContract:
         self, harness: Harness, customer: str
     ) -> None:
         written = document(
-            harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True)["BGM-1"]
+            harness.erp.create_documents(
+                [draft("BGM-1", customer=customer)], in_time=lambda: True, told=unheard
+            )["BGM-1"]
         )
         assert harness.documents("BGM-1") == [(3, Decimal("30.00"))]
         assert (written.external_number, written.customer_number, written.total) == (
@@ -259,7 +278,9 @@ class ErpContract:
 
     def test_a_posted_document_is_found(self, harness: Harness, customer: str) -> None:
         document(
-            harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True)["BGM-1"]
+            harness.erp.create_documents(
+                [draft("BGM-1", customer=customer)], in_time=lambda: True, told=unheard
+            )["BGM-1"]
         )
         harness.post_document("BGM-1")
         [found] = harness.erp.find_documents(["BGM-1"])["BGM-1"]
@@ -274,15 +295,15 @@ class ErpContract:
         self, harness: Harness, customer: str
     ) -> None:
         harness.add_document("BGM-1")
-        result = harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True)[
-            "BGM-1"
-        ]
+        result = harness.erp.create_documents(
+            [draft("BGM-1", customer=customer)], in_time=lambda: True, told=unheard
+        )["BGM-1"]
         assert isinstance(result, Unknown)
 
     def test_many_documents_are_written_each_once(self, harness: Harness, customer: str) -> None:
         numbers = [f"BGM-{at}" for at in range(1, 41)]
         results = harness.erp.create_documents(
-            [draft(number, customer=customer) for number in numbers], in_time=lambda: True
+            [draft(number, customer=customer) for number in numbers], in_time=lambda: True, told=unheard
         )
         assert [document(results[number]).external_number for number in numbers] == numbers
         assert [len(harness.documents(number)) for number in numbers] == [1] * 40
@@ -296,7 +317,7 @@ class ErpContract:
             assert size >= 1
             numbers = [f"BGM-{written + at}" for at in range(1, size + 1)]
             results = harness.erp.create_documents(
-                [draft(number, customer=customer) for number in numbers], in_time=lambda: True
+                [draft(number, customer=customer) for number in numbers], in_time=lambda: True, told=unheard
             )
             assert [document(results[number]).external_number for number in numbers] == numbers
             written += size
@@ -307,7 +328,7 @@ class ErpContract:
         harness.add_item("BLOCKED-1", blocked=True)
         drafts = [draft("BGM-1", customer=customer), draft("BGM-2", product("BLOCKED-1"), customer=customer)]
         results = harness.erp.create_documents(
-            [*drafts, draft("BGM-3", customer=customer)], in_time=lambda: True
+            [*drafts, draft("BGM-3", customer=customer)], in_time=lambda: True, told=unheard
         )
         refused = results["BGM-2"]
         assert isinstance(refused, Reject)
@@ -321,7 +342,7 @@ class ErpContract:
     def test_an_unknown_item_is_a_bad_sku(self, harness: Harness, customer: str) -> None:
         lines = (product("WID-1"), product("NOWHERE-1"))
         refused = harness.erp.create_documents(
-            [draft("BGM-1", *lines, customer=customer)], in_time=lambda: True
+            [draft("BGM-1", *lines, customer=customer)], in_time=lambda: True, told=unheard
         )["BGM-1"]
         assert isinstance(refused, Reject)
         assert refused.kind == "bad_sku"
@@ -332,7 +353,7 @@ class ErpContract:
     ) -> None:
         harness.fail_next_write(Trouble.LOST_REPLY)
         results = harness.erp.create_documents(
-            [draft(f"BGM-{at}", customer=customer) for at in (1, 2)], in_time=lambda: True
+            [draft(f"BGM-{at}", customer=customer) for at in (1, 2)], in_time=lambda: True, told=unheard
         )
         assert isinstance(results["BGM-1"], Unknown)
         for number, documents in harness.erp.find_documents(["BGM-1", "BGM-2"]).items():
@@ -343,9 +364,9 @@ class ErpContract:
 
     def test_a_lost_request_is_unknown_too(self, harness: Harness, customer: str) -> None:
         harness.fail_next_write(Trouble.LOST_REQUEST)
-        result = harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True)[
-            "BGM-1"
-        ]
+        result = harness.erp.create_documents(
+            [draft("BGM-1", customer=customer)], in_time=lambda: True, told=unheard
+        )["BGM-1"]
         assert isinstance(result, Unknown)
         assert harness.erp.find_documents(["BGM-1"]) == {"BGM-1": ()}
 
@@ -353,9 +374,9 @@ class ErpContract:
         self, harness: Harness, customer: str
     ) -> None:
         harness.fail_next_write(Trouble.LATE)
-        result = harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True)[
-            "BGM-1"
-        ]
+        result = harness.erp.create_documents(
+            [draft("BGM-1", customer=customer)], in_time=lambda: True, told=unheard
+        )["BGM-1"]
         assert isinstance(result, Unknown)
         harness.wait_until_late_writes_are_done()
         assert len(harness.erp.find_documents(["BGM-1"])["BGM-1"]) == 1
@@ -364,7 +385,7 @@ class ErpContract:
         numbers = [f"BGM-{at}" for at in range(1, 201)]
         harness.fail_next_write(Trouble.LOST_REQUEST)
         results = harness.erp.create_documents(
-            [draft(number, customer=customer) for number in numbers], in_time=lambda: True
+            [draft(number, customer=customer) for number in numbers], in_time=lambda: True, told=unheard
         )
         assert set(results) == set(numbers)
         assert {type(result) for result in results.values()} <= {Unknown, Retry}
@@ -374,7 +395,7 @@ class ErpContract:
 
     def test_nothing_is_written_where_there_is_no_time(self, harness: Harness, customer: str) -> None:
         drafts = [draft(f"BGM-{at}", customer=customer) for at in (1, 2)]
-        results = harness.erp.create_documents(drafts, in_time=lambda: False)
+        results = harness.erp.create_documents(drafts, in_time=lambda: False, told=unheard)
         assert [type(result) for result in results.values()] == [Retry, Retry]
         assert [harness.documents(number) for number in results] == [[], []]
 
@@ -385,6 +406,7 @@ class ErpContract:
         results = harness.erp.create_documents(
             [draft(number, customer=customer) for number in numbers],
             in_time=lambda: not harness.documents("BGM-1"),
+            told=unheard,
         )
         assert set(results) == set(numbers)
         assert document(results["BGM-1"]).external_number == "BGM-1"
@@ -400,10 +422,109 @@ class ErpContract:
         answers = iter([True, True, False])
         numbers = [f"BGM-{at}" for at in range(1, 31)]
         results = harness.erp.create_documents(
-            [draft(number, customer=customer) for number in numbers], in_time=lambda: next(answers, True)
+            [draft(number, customer=customer) for number in numbers],
+            in_time=lambda: next(answers, True),
+            told=unheard,
         )
         assert isinstance(results["BGM-30"], Retry)
         assert harness.documents("BGM-30") == []
+
+    def test_the_plan_of_a_draft_is_what_is_sent_for_it_and_adds_up_to_its_document(
+        self, harness: Harness, customer: str
+    ) -> None:
+        lines = (
+            product(amount="20.00", quantity="3", credit="1.99"),
+            other(LineType.SHIPPING, "7.95", credit="0.40"),
+            other(LineType.FEE, "-1.00"),
+            other(LineType.TAX, "2.05"),
+            other(LineType.GIFT_CARD, "0.00", credit="5.00"),
+            other(LineType.ROUNDING, "0.01"),
+        )
+        drafts = [draft("BGM-1", *lines, customer=customer), draft("BGM-2", customer=customer)]
+        plans = {each.external_number: harness.erp.plan(each) for each in drafts}
+        heard = Heard()
+        results = harness.erp.create_documents(drafts, in_time=lambda: True, told=heard)
+        assert heard.requests() == {number: [plan.request] for number, plan in plans.items()}
+        for number, plan in plans.items():
+            assert sum(each.net for each in plan.lines) == document(results[number]).total
+        planned = sorted(position for each in plans["BGM-1"].lines for position in each.positions)
+        assert planned == [1, 2, 3, 4, 5, 6]
+
+    def test_a_planned_line_is_quantity_times_price_less_discount(
+        self, harness: Harness, customer: str
+    ) -> None:
+        lines = (product(amount="32.40", quantity="2", credit="3.60"), other(LineType.TAX, "2.05"))
+        plan = harness.erp.plan(draft("BGM-1", *lines, customer=customer))
+        goods, tax = plan.lines
+        assert (goods.kind, goods.number, goods.quantity, goods.net) == (
+            "item",
+            "WID-1",
+            Decimal(2),
+            Decimal("28.80"),
+        )
+        assert goods.quantity * goods.unit_price - goods.discount == goods.net
+        assert (tax.kind, tax.positions, tax.net) == ("account", (2,), Decimal("2.05"))
+        assert harness.documents("BGM-1") == []
+
+    def test_a_draft_that_cannot_be_planned_is_refused_for_the_same_reason_and_nothing_is_told(
+        self, harness: Harness, customer: str
+    ) -> None:
+        nameless = draft("BGM-1", replace(product(), sku=None), customer=customer)
+        with pytest.raises(Reject) as refused:
+            harness.erp.plan(nameless)
+        heard = Heard()
+        result = harness.erp.create_documents([nameless], in_time=lambda: True, told=heard)["BGM-1"]
+        assert isinstance(result, Reject)
+        assert (result.reason, result.kind) == (refused.value.reason, refused.value.kind)
+        assert heard.exchanges == {}
+        assert harness.documents("BGM-1") == []
+
+    def test_what_was_sent_of_a_refused_order_is_told_with_the_answer(
+        self, harness: Harness, customer: str
+    ) -> None:
+        refused = draft("BGM-1", product("NOWHERE-1"), customer=customer)
+        heard = Heard()
+        result = harness.erp.create_documents([refused], in_time=lambda: True, told=heard)["BGM-1"]
+        assert isinstance(result, Reject)
+        ((number, (exchange,)),) = heard.exchanges.items()
+        assert (number, exchange.request) == ("BGM-1", harness.erp.plan(refused).request)
+        assert "NOWHERE-1" in exchange.request
+        assert exchange.answer
+
+    @pytest.mark.parametrize("trouble", [Trouble.LOST_REPLY, Trouble.LOST_REQUEST])
+    def test_what_got_no_answer_is_told_without_one(
+        self, harness: Harness, customer: str, trouble: Trouble
+    ) -> None:
+        harness.fail_next_write(trouble)
+        lost = draft("BGM-1", customer=customer)
+        heard = Heard()
+        result = harness.erp.create_documents([lost], in_time=lambda: True, told=heard)["BGM-1"]
+        assert isinstance(result, Unknown)
+        ((number, (exchange,)),) = heard.exchanges.items()
+        assert (number, exchange.request, exchange.answer) == ("BGM-1", harness.erp.plan(lost).request, "")
+
+    def test_what_was_never_sent_is_not_told(self, harness: Harness, customer: str) -> None:
+        heard = Heard()
+        harness.fail_next_write(Trouble.REFUSED_CONNECTION)
+        harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True, told=heard)
+        harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: False, told=heard)
+        harness.fail_next_write(Trouble.REFUSED_CONNECTION)
+        with pytest.raises(Retry):
+            harness.erp.create_customer(order("BGM-1"), told=heard)
+        assert heard.exchanges == {}
+
+    def test_what_was_sent_for_a_new_customer_is_told_under_the_orders_number(self, harness: Harness) -> None:
+        heard = Heard()
+        made = harness.erp.create_customer(order("bgm-1"), told=heard)
+        harness.fail_next_write(Trouble.LOST_REPLY)
+        with pytest.raises(Unknown):
+            harness.erp.create_customer(order("bgm-2", bill=address(email="eve@example.test")), told=heard)
+        ((first, (created,)), (second, (lost,))) = heard.exchanges.items()
+        assert (first, second) == ("BGM-1", "BGM-2")
+        assert "ada@example.test" in created.request
+        assert made.number in created.answer
+        assert "eve@example.test" in lost.request
+        assert lost.answer == ""
 
     def test_a_question_asked_again_is_answered_anew(self, harness: Harness) -> None:
         harness.erp.find_documents(["BGM-1"])
@@ -419,7 +540,7 @@ class ErpContract:
     def test_a_refused_connection_is_a_retry_for_every_order(self, harness: Harness, customer: str) -> None:
         harness.fail_next_write(Trouble.REFUSED_CONNECTION)
         results = harness.erp.create_documents(
-            [draft(f"BGM-{at}", customer=customer) for at in (1, 2)], in_time=lambda: True
+            [draft(f"BGM-{at}", customer=customer) for at in (1, 2)], in_time=lambda: True, told=unheard
         )
         assert [type(result) for result in results.values()] == [Retry, Retry]
         assert harness.documents("BGM-1") == []
@@ -439,13 +560,15 @@ class ErpContract:
         with pytest.raises(Misconfigured):
             harness.erp.find_items(["WID-1"])
         with pytest.raises(Misconfigured):
-            harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True)
+            harness.erp.create_documents(
+                [draft("BGM-1", customer=customer)], in_time=lambda: True, told=unheard
+            )
         assert harness.documents("BGM-1") == []
 
     def test_an_examination_finds_no_trouble_where_there_is_none_and_changes_nothing(
         self, harness: Harness, customer: str
     ) -> None:
-        harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True)
+        harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True, told=unheard)
         before = harness.erp.find_documents(["BGM-1"])
         examined = harness.erp.examine(customer=customer)
         assert (examined.troubles, examined.found[-1]) == ((), ".")

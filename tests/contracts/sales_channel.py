@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from decimal import Decimal
+from typing import Any, Protocol
 
 import pytest
 
@@ -13,7 +14,7 @@ from app.domain.document import dump_text, load_text
 from app.domain.order import LineType
 from app.domain.reading import Position, following
 from app.errors import Misconfigured, Reject, Retry, Unknown
-from app.ports.sales_channel import Gone, SalesChannel, Seen
+from app.ports.sales_channel import Gone, Makes, SalesChannel, Seen
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 NO_SUCH_ORDER = "99999999"
@@ -98,6 +99,43 @@ def acknowledged(channel: SalesChannel, order_id: str) -> Seen:
     outcome = channel.acknowledge([order_id])[order_id]
     assert isinstance(outcome, Seen)
     return outcome
+
+
+def check_figures(channel: SalesChannel, body: str, *, prefix: str = "BGM") -> int:
+    """Whether the figures of an order add up to its amounts and stand where they say; returns how many there are."""
+    order = channel.normalize(body, prefix=prefix)
+    figures = channel.figures(body, prefix=prefix)
+    given = json.loads(body, parse_float=str, parse_int=str)
+    sums: dict[tuple[int | None, Makes], Decimal] = {}
+    for figure in figures:
+        key = (figure.position, figure.makes)
+        sums[key] = sums.get(key, Decimal(0)) + figure.value
+        assert figure.name
+        assert bool(figure.pointer) is bool(figure.text)
+        if figure.pointer:
+            assert _at(given, figure.pointer) == figure.text
+            # A float of theirs may have noise far behind its digits.
+            assert abs(abs(Decimal(figure.text)) - abs(figure.value)) < Decimal("0.000001")
+    assert sums.pop((None, Makes.TOTAL)) == order.total
+    for line in order.lines:
+        listed = line.amount if line.listed is None else line.listed
+        for makes, amount, default in (
+            (Makes.AMOUNT, line.amount, Decimal(0)),
+            (Makes.LISTED, listed, line.amount),
+            (Makes.NOMINAL, line.nominal, Decimal(0)),
+            (Makes.CREDIT, line.credit, Decimal(0)),
+            (Makes.TAX, line.tax, Decimal(0)),
+        ):
+            found = sums.pop((line.position, makes), None)
+            assert found == amount if amount != default else found in {None, amount}, (line, makes, found)
+    assert sums == {}
+    return len(figures)
+
+
+def _at(given: Any, pointer: str) -> Any:
+    for name in pointer.removeprefix("/").split("/"):
+        given = given[int(name)] if isinstance(given, list) else given[name]
+    return given
 
 
 class SalesChannelContract:
@@ -371,6 +409,39 @@ class SalesChannelContract:
         with pytest.raises(Reject) as rejected:
             channel.normalize(body, prefix="BGM")
         assert rejected.value.kind == "validation"
+
+    def test_the_figures_of_an_order_add_up_to_its_amounts_and_stand_where_they_say(
+        self, channel: SalesChannel, platform: Platform
+    ) -> None:
+        orders = [platform.add_order() for _ in range(25)]
+        platform.edit(orders[0])
+        acknowledged(channel, orders[1])
+        platform.mark_elsewhere(orders[2])
+        platform.cancel(orders[3])
+        for order_id in orders:
+            body = one(channel, order_id).body
+            lines = channel.normalize(body, prefix="BGM").lines
+            assert check_figures(channel, body) > len([line for line in lines if line.amount])
+
+    def test_figures_are_the_same_each_time_and_need_no_platform(
+        self, channel: SalesChannel, platform: Platform
+    ) -> None:
+        body = one(channel, platform.add_order()).body
+        platform.fail_next("unavailable")
+        assert channel.figures(body, prefix="BGM") == channel.figures(body, prefix="XYZ")
+        with pytest.raises(Retry):
+            channel.probe()
+
+    @pytest.mark.parametrize("fault", ["no_lines", "unknown_currency", "no_address", "unbalanced"])
+    def test_the_figures_of_an_order_that_cannot_pass_are_refused_for_the_same_reason(
+        self, channel: SalesChannel, platform: Platform, fault: str
+    ) -> None:
+        body = platform.body_with(fault)
+        with pytest.raises(Reject) as rejected:
+            channel.normalize(body, prefix="BGM")
+        with pytest.raises(Reject) as refused:
+            channel.figures(body, prefix="BGM")
+        assert (refused.value.reason, refused.value.field) == (rejected.value.reason, rejected.value.field)
 
     def test_an_order_whose_body_is_whole_is_complete_and_comes_back_as_it_is(
         self, channel: SalesChannel, platform: Platform

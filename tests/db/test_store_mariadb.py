@@ -17,6 +17,7 @@ from sqlalchemy import Engine, create_engine, make_url, text
 from app.db.engine import open_engine
 from app.db.migrate import migrate
 from tests.contracts.store import StoreContract, World
+from tests.contracts.store_adopt import AdoptContract
 from tests.contracts.store_deliveries import DeliveriesContract
 from tests.contracts.store_reading import ReadingContract
 from tests.contracts.store_systems import DeskContract, SystemsContract
@@ -51,7 +52,7 @@ if SERVER_URL:
 
     @pytest.mark.xdist_group("mariadb")
     class TestStoreOnMariaDb(
-        StoreContract, SystemsContract, DeskContract, DeliveriesContract, ReadingContract
+        StoreContract, SystemsContract, DeskContract, DeliveriesContract, ReadingContract, AdoptContract
     ):
         @pytest.fixture
         def harness(self, migrated_mariadb: str) -> Iterator[SqlHarness]:

@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from app.db.engine import open_engine
 from app.db.migrate import migrate
 from tests.contracts.store import StoreContract
+from tests.contracts.store_adopt import AdoptContract
 from tests.contracts.store_deliveries import DeliveriesContract
 from tests.contracts.store_reading import ReadingContract
 from tests.contracts.store_systems import DeskContract, SystemsContract
@@ -35,7 +36,9 @@ def migrated_postgres(postgres_server: PostgresServer) -> Iterator[str]:
 
 
 @pytest.mark.xdist_group("postgres")
-class TestStoreOnPostgres(StoreContract, SystemsContract, DeskContract, DeliveriesContract, ReadingContract):
+class TestStoreOnPostgres(
+    StoreContract, SystemsContract, DeskContract, DeliveriesContract, ReadingContract, AdoptContract
+):
     @pytest.fixture
     def harness(self, migrated_postgres: str) -> Iterator[SqlHarness]:
         with harness_on(migrated_postgres) as harness:

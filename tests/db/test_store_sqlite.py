@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from app.db.engine import open_engine
 from app.db.migrate import migrate
 from tests.contracts.store import StoreContract
+from tests.contracts.store_adopt import AdoptContract
 from tests.contracts.store_deliveries import DeliveriesContract
 from tests.contracts.store_reading import ReadingContract
 from tests.contracts.store_systems import DeskContract, SystemsContract
@@ -25,7 +26,9 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-class TestStoreOnSqlite(StoreContract, SystemsContract, DeskContract, DeliveriesContract, ReadingContract):
+class TestStoreOnSqlite(
+    StoreContract, SystemsContract, DeskContract, DeliveriesContract, ReadingContract, AdoptContract
+):
     @pytest.fixture
     def harness(self, migrated_sqlite: Path, sqlite_path: Path, sqlite_url: str) -> Iterator[SqlHarness]:
         shutil.copyfile(migrated_sqlite, sqlite_path)

@@ -1,5 +1,6 @@
 """An ERP in memory, under the same contract as the real one: it can lose replies, commit late, refuse, and lock out."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -7,12 +8,23 @@ from decimal import Decimal
 
 from app.domain.order import LineType, Order, sku_key
 from app.errors import Misconfigured, OrderSyncError, Reject, Retry, Unknown
-from app.ports.erp import Draft, ErpCustomer, ErpDocument, ErpItem, ItemKind
+from app.ports.erp import (
+    Draft,
+    ErpCustomer,
+    ErpDocument,
+    ErpItem,
+    Exchange,
+    ItemKind,
+    Plan,
+    PlannedLine,
+    Told,
+)
 from app.ports.examination import Examination
 from app.ports.examination import Trouble as Fault
 from tests.contracts.erp import Trouble
 
 _TOGETHER = 5
+_GOODS = (LineType.PRODUCT, LineType.COMPONENT)
 
 
 class FakeErp:
@@ -76,8 +88,9 @@ class FakeErp:
         keys = [email.strip().lower() for email in emails]
         return {key: tuple(each for each in self.customers if each.email.lower() == key) for key in keys}
 
-    def create_customer(self, order: Order) -> ErpCustomer:
+    def create_customer(self, order: Order, *, told: Told) -> ErpCustomer:
         name = order.bill.company or order.bill.name
+        request = json.dumps({"name": name, "email": order.bill.email})
 
         def write() -> ErpCustomer:
             self.add_customer(email=order.bill.email, name=name)
@@ -85,30 +98,74 @@ class FakeErp:
 
         failure = self._writing("create_customer", write)
         if failure is not None:
+            if isinstance(failure, Unknown):
+                told(order.number.upper(), Exchange("customer", request, ""))
             raise failure
-        return write()
+        made = write()
+        told(order.number.upper(), Exchange("customer", request, json.dumps({"number": made.number})))
+        return made
 
     def find_documents(self, external_numbers: Sequence[str]) -> Mapping[str, tuple[ErpDocument, ...]]:
         self._reading("find_documents")
         return {number: self._with_number(number) for number in external_numbers}
 
+    def plan(self, draft: Draft) -> Plan:
+        """Each line of the order that has an amount or is goods as one line."""
+        lines = tuple(
+            PlannedLine(
+                positions=(line.position,),
+                kind="item" if line.sku else "account",
+                number=sku_key(line.sku or line.type.name),
+                description=line.name,
+                quantity=line.quantity,
+                unit_price=line.amount / line.quantity,
+                discount=line.credit,
+                net=line.amount - line.credit,
+            )
+            for line in draft.order.lines
+            if line.type in _GOODS or line.amount != line.credit
+        )
+        for line in draft.order.of_type(*_GOODS):
+            if not line.sku:
+                raise Reject(f"The line {line.name!r} has no SKU.", kind="bad_sku")
+        written = [(line.number, str(line.quantity), str(line.net)) for line in lines]
+        request = {"number": draft.external_number, "customer": draft.customer_number, "lines": written}
+        return Plan(lines=lines, request=json.dumps(request))
+
     def create_documents(
-        self, drafts: Sequence[Draft], *, in_time: Callable[[], bool]
+        self, drafts: Sequence[Draft], *, in_time: Callable[[], bool], told: Told
     ) -> Mapping[str, ErpDocument | OrderSyncError]:
         """Five drafts share a request. Trouble meets the first; where that is lost, the drafts behind it are not tried."""
         results: dict[str, ErpDocument | OrderSyncError] = {}
-        first, waiting = drafts[:_TOGETHER], list(drafts)
+        sendable = [each for each in drafts if self._is_planned(each, results)]
+        first, waiting = sendable[:_TOGETHER], list(sendable)
+        is_first = True
         while waiting and in_time():
             group, waiting = waiting[:_TOGETHER], waiting[_TOGETHER:]
-            if not results:
+            if is_first:
+                is_first = False
                 failure = self._writing("create_documents", lambda: [self._write(each) for each in first])
                 if isinstance(failure, Misconfigured):
                     raise failure
                 if failure is not None:
-                    results |= {each.external_number: type(failure)(failure.reason) for each in group}
+                    for each in group:
+                        results[each.external_number] = type(failure)(failure.reason)
+                        if isinstance(failure, Unknown):
+                            told(each.external_number, Exchange("order", self.plan(each).request, ""))
                     break
-            results |= {each.external_number: self._write(each) for each in group}
+            for each in group:
+                results[each.external_number] = made = self._write(each)
+                answer = made.reason if isinstance(made, OrderSyncError) else made.number
+                told(each.external_number, Exchange("order", self.plan(each).request, json.dumps(answer)))
         return results | {each.external_number: Retry("It was not tried.") for each in waiting}
+
+    def _is_planned(self, draft: Draft, results: dict[str, ErpDocument | OrderSyncError]) -> bool:
+        try:
+            self.plan(draft)
+        except Reject as refused:
+            results[draft.external_number] = refused
+            return False
+        return True
 
     def examine(self, *, customer: str) -> Examination:
         self._reading("examine")

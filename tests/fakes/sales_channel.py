@@ -14,7 +14,7 @@ from app.domain.order import Address, Line, LineType, Order, Payment, numbered
 from app.domain.reading import Position
 from app.errors import Misconfigured, OrderSyncError, Reject, Retry, Unknown
 from app.ports.examination import Examination
-from app.ports.sales_channel import Gone, Listed, Page, Probe, Seen
+from app.ports.sales_channel import Figure, Gone, Listed, Makes, Page, Probe, Seen
 from app.ports.survey import Finding, Survey
 
 START = datetime(2026, 3, 17, 12, 0, 0, tzinfo=UTC)
@@ -177,6 +177,27 @@ class FakeSalesChannel:
             return _order(given, prefix=prefix)
         except (ValueError, KeyError, TypeError, ArithmeticError) as error:
             raise Reject(f"The body is no order of the fake's ({type(error).__name__}).", field="/") from None
+
+    def figures(self, body: str, *, prefix: str) -> tuple[Figure, ...]:
+        """See the port."""
+        order, given = self.normalize(body, prefix=prefix), json.loads(body)
+        pointers = {
+            LineType.SHIPPING: "/shipping",
+            LineType.TAX: "/tax",
+            LineType.STORE_CREDIT: "/store_credit",
+        }
+        found = [Figure(None, Makes.TOTAL, "total", "/total", given["total"], order.total)]
+        for line in order.lines:
+            if line.type is LineType.ROUNDING:
+                found.append(Figure(line.position, Makes.AMOUNT, "rounding", "", "", line.amount))
+                continue
+            at = line.position - 1
+            is_product = line.type is LineType.PRODUCT
+            pointer = f"/lines/{at}/amount" if is_product else pointers[line.type]
+            text = given["lines"][at]["amount"] if is_product else given[pointer[1:]]
+            makes = Makes.NOMINAL if line.type is LineType.STORE_CREDIT else Makes.AMOUNT
+            found.append(Figure(line.position, makes, line.name, pointer, text, getattr(line, makes)))
+        return tuple(found)
 
     def probe(self) -> Probe:
         """See the port."""

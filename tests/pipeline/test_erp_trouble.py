@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from app.domain.road import LINKS, Owed
 from app.errors import OrderSyncError
-from app.ports.erp import Draft, ErpDocument
+from app.ports.erp import Draft, ErpDocument, Told
 from app.sandbox.erp.faults import Fault
 from app.sandbox.erp.records import put
 from app.sync.reconfigure import Wanted, set_erp
@@ -187,10 +187,10 @@ def test_a_process_killed_around_the_write_leaves_one_document(
     create = erp.create_documents
 
     def dies(
-        drafts: Sequence[Draft], *, in_time: Callable[[], bool]
+        drafts: Sequence[Draft], *, in_time: Callable[[], bool], told: Told
     ) -> Mapping[str, ErpDocument | OrderSyncError]:
         if written:
-            create(drafts, in_time=in_time)
+            create(drafts, in_time=in_time, told=told)
         raise _Killed
 
     with monkeypatch.context() as patched:

@@ -45,7 +45,7 @@ def delete(world: World, order_id: int) -> None:
         *(f"DELETE FROM {name} WHERE order_id = {order['id']}" for name in ("rm_lineitems", "rm_address")),
         *(
             f"DELETE FROM {name} WHERE thread_id = {thread['id']}"
-            for name in ("rm_order", "rm_step", "rm_event")
+            for name in ("rm_order", "rm_step", "rm_event", "rm_payload")
         ),
         f"DELETE FROM rm_thread WHERE id = {thread['id']}",
         f"DELETE FROM rm_inbox WHERE {of_order}",

@@ -3,7 +3,7 @@
 Works on an order as `schema` loaded it, in four decimals until the last step.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -20,26 +20,7 @@ COSTS = ("shipping_cost", "handling_cost", "wrapping_cost")
 
 
 @dataclass(frozen=True, slots=True)
-class Priced:
-    """An amount without tax and the tax on it, in whole smallest units; `listed` is the amount before discounts."""
-
-    amount: Decimal
-    tax: Decimal
-    listed: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Amounts:
-    """The lines in their order, the costs by the names in `COSTS`, the fees, and the order's tax."""
-
-    lines: tuple[Priced, ...]
-    costs: tuple[Priced, ...]
-    fees: tuple[Priced, ...]
-    tax: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class _Exact:
+class Exact:
     """Four decimals: `given` as the platform has it on the reading's basis, `off` what discounts take from it, `tax` its own."""
 
     given: Decimal
@@ -53,6 +34,30 @@ class _Exact:
         return self.given - self.off
 
 
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """An amount without tax and the tax on it, in whole smallest units; `listed` is the amount before discounts.
+
+    `exact` is what it was made of, and `tax_share` the order's tax on it, in four decimals.
+    """
+
+    amount: Decimal
+    tax: Decimal
+    listed: Decimal
+    exact: Exact
+    tax_share: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """The lines in their order, the costs by the names in `COSTS`, the fees, and the order's tax."""
+
+    lines: tuple[Priced, ...]
+    costs: tuple[Priced, ...]
+    fees: tuple[Priced, ...]
+    tax: Decimal
+
+
 def amounts(order: dict[str, Any], reading: Reading, *, unit: Decimal) -> Amounts:
     """The order's amounts by this reading. Whether they come to the platform's total is for the balance to say."""
     basis = reading.basis
@@ -60,11 +65,11 @@ def amounts(order: dict[str, Any], reading: Reading, *, unit: Decimal) -> Amount
     off_lines, off_shipping = _discounts(order, basis)
     exact = [
         *(
-            _Exact(line[f"total_{basis}_tax"], off, line["total_tax"], line["total_ex_tax"])
+            Exact(line[f"total_{basis}_tax"], off, line["total_tax"], line["total_ex_tax"])
             for line, off in zip(order["lines"], off_lines, strict=True)
         ),
         *(
-            _Exact(
+            Exact(
                 order[f"{name}_{basis}_tax"],
                 off_shipping if name == "shipping_cost" else ZERO,
                 order[f"{name}_tax"],
@@ -73,7 +78,7 @@ def amounts(order: dict[str, Any], reading: Reading, *, unit: Decimal) -> Amount
             for name in COSTS
         ),
         *(
-            _Exact(
+            Exact(
                 fee["cost_inc_tax"] if basis == "inc" else fee_ex_tax(fee),
                 ZERO,
                 fee["cost_tax"],
@@ -93,6 +98,8 @@ def amounts(order: dict[str, Any], reading: Reading, *, unit: Decimal) -> Amount
             amount=amount,
             tax=round_half_up(share, unit=unit),
             listed=max(amount, round_half_up(each.ex_tax, unit=unit)) if each.off else amount,
+            exact=each,
+            tax_share=share,
         )
         for each, share, amount in zip(exact, taxes, whole, strict=True)
     )
@@ -107,14 +114,17 @@ def amounts(order: dict[str, Any], reading: Reading, *, unit: Decimal) -> Amount
 
 def applied(line: dict[str, Any]) -> Decimal:
     """What the line itself says that all discounts together take off it, shares of the order's and of coupons among them."""
+    return sum((amount for _, amount in told_discounts(line)), ZERO)
+
+
+def told_discounts(line: dict[str, Any]) -> Iterator[tuple[int, Decimal]]:
+    """The discounts that the line tells of, each with its place among them."""
     found = line["applied_discounts"]
-    total = ZERO
-    for each in found if isinstance(found, list) else ():
+    for at, each in enumerate(found if isinstance(found, list) else ()):
         try:
-            total += money(each["amount"])
+            yield at, money(each["amount"])
         except (KeyError, TypeError, ValueError):
             continue  # A discount without an amount takes nothing off; the balance tells if it did.
-    return total
 
 
 def _discounts(order: dict[str, Any], basis: str) -> tuple[list[Decimal], Decimal]:
@@ -165,7 +175,7 @@ def _off_shipping(order: dict[str, Any]) -> Decimal:
     return total
 
 
-def _taxes(exact: Sequence[_Exact], total: Decimal) -> tuple[Decimal, ...]:
+def _taxes(exact: Sequence[Exact], total: Decimal) -> tuple[Decimal, ...]:
     """The order's tax on each amount: each one's own where those come to the order's tax, else shared like them.
 
     A line's own tax is often that before discounts (contract, section 4), so it counts only for what is left of the line.
@@ -181,7 +191,7 @@ def _taxes(exact: Sequence[_Exact], total: Decimal) -> tuple[Decimal, ...]:
     return tuple(_shared(total, weights))
 
 
-def _after_discounts(each: _Exact) -> Decimal:
+def _after_discounts(each: Exact) -> Decimal:
     if each.tax <= ZERO or each.given <= ZERO:
         return ZERO
     return max(ZERO, each.tax * each.net / each.given).quantize(_WEIGHT)

@@ -8,6 +8,7 @@ from app.connectors.bigcommerce.bodies import listed
 from app.connectors.bigcommerce.calls import Calls
 from app.connectors.bigcommerce.census import census
 from app.connectors.bigcommerce.examination import COUNT, counted, examine
+from app.connectors.bigcommerce.figures import figures
 from app.connectors.bigcommerce.mapping import normalize
 from app.connectors.bigcommerce.marking import Marking, system_time
 from app.connectors.bigcommerce.parts import complete
@@ -21,7 +22,7 @@ from app.domain.reading import Position
 from app.errors import OrderSyncError
 from app.ports.connector import Account
 from app.ports.examination import Examination
-from app.ports.sales_channel import Gone, Listed, Page, Probe, Seen
+from app.ports.sales_channel import Figure, Gone, Listed, Page, Probe, Seen
 from app.ports.survey import Survey
 from app.transport.addresses import is_loopback
 
@@ -84,6 +85,10 @@ class BigCommerce:
     def normalize(self, body: str, *, prefix: str) -> Order:
         """The order in `body` in our own words. Pure. Raises `Reject` with every fault named."""
         return normalize(body, prefix=prefix, settings=self._settings)
+
+    def figures(self, body: str, *, prefix: str) -> tuple[Figure, ...]:
+        """Where the amounts of `normalize(body)` come from. Pure. Raises `Reject` like that."""
+        return figures(body, prefix=prefix, settings=self._settings)
 
     def probe(self) -> Probe:
         """The store's own count of its orders."""

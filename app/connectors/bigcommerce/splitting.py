@@ -57,6 +57,13 @@ def part_of(order: Order, given: dict[str, Any], *, unit: Decimal) -> Order:
     )
 
 
+def origins(whole: Order, given: dict[str, Any], *, unit: Decimal) -> tuple[int, ...]:
+    """Of each line of `part_of(whole)`, in turn, the position of the line of `whole` that it is, or is a share of."""
+    if not given["every"]:
+        return tuple(line.position for line in whole.lines)
+    return _Parts(whole, given, unit=unit).positions(given["group"] - 1)
+
+
 class _Parts:
     """The lines of an order, shared out over its addresses."""
 
@@ -83,6 +90,10 @@ class _Parts:
             replace(line, parent=line.parent if line.parent in own else None)
             for line in (own[each.position] for each in self._order.lines if each.position in own)
         )
+
+    def positions(self, at: int) -> tuple[int, ...]:
+        """The positions that the lines of one part have in the order."""
+        return tuple(line.position for line in self._order.lines if line.position in self._parts[at])
 
     def _weights(self, line: Line) -> list[Decimal]:
         totals = [max(ZERO, expected_total(tuple(part.values()))) for part in self._parts]

@@ -46,9 +46,10 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """The request certainly was not carried out."""
+    """The request certainly was not carried out. `answered` is what came back where it was sent all the same."""
 
     error: OrderSyncError
+    answered: Answered | None = None
 
 
 Outcome = Answered | Lost | NotSent

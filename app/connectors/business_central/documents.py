@@ -6,6 +6,7 @@ from typing import Any
 
 from app.connectors.business_central import schema
 from app.connectors.business_central.client import TOO_LATE, Answered, Lost, NotSent, Outcome
+from app.connectors.business_central.exchanges import exchange, unanswered
 from app.connectors.business_central.failures import write_failure
 from app.connectors.business_central.mapping import document, external_number, order_body
 from app.connectors.business_central.operations import Operation, Operations
@@ -13,13 +14,14 @@ from app.connectors.business_central.reading import Question
 from app.connectors.business_central.settings import Settings
 from app.domain.order import sku_key
 from app.errors import Misconfigured, OrderSyncError, Reject, Retry, Unknown
-from app.ports.erp import Draft, ErpDocument
+from app.ports.erp import Draft, ErpDocument, Told
 
 FIRST_SIZE = 5
 MAX_SIZE = 50
 TARGET_SECONDS = 10.0
 """How long one call should take: a lost reply then leaves few orders unknown, and no call comes near the ERP's limits."""
 
+_WHAT = "sales order"
 _TROUBLE = "Business Central had trouble with the orders before this one; it was not tried."
 
 Result = ErpDocument | OrderSyncError
@@ -49,8 +51,11 @@ class Writer:
         self._settings = settings
         self._clock = clock
 
-    def write(self, drafts: Sequence[Draft], *, in_time: Callable[[], bool]) -> dict[str, Result]:
-        """What became of each draft. Raises `Misconfigured`, and that only before anything was sent."""
+    def write(self, drafts: Sequence[Draft], *, in_time: Callable[[], bool], told: Told) -> dict[str, Result]:
+        """What became of each draft; `told` is given what was sent of it, and what came back.
+
+        Raises `Misconfigured`, and that only before anything was sent.
+        """
         results: dict[str, Result] = {}
         ready = self._mapped(drafts, results)
         still = _StillInTime(in_time)
@@ -60,7 +65,7 @@ class Writer:
                 results |= _untried(ready, TOO_LATE)
                 break
             group, ready = ready[: self.size], ready[self.size :]
-            outcomes = self._send(group, still)
+            outcomes = self._send(group, still, told)
             written = self._judged(group, outcomes)
             if first:
                 _raise_if_no_order_can_pass(written)
@@ -90,17 +95,30 @@ class Writer:
                 results[draft.external_number] = error
         return ready
 
-    def _send(self, group: Sequence[_Ready], in_time: Callable[[], bool]) -> list[tuple[Outcome, Outcome]]:
+    def _send(
+        self, group: Sequence[_Ready], in_time: Callable[[], bool], told: Told
+    ) -> list[tuple[Outcome, Outcome]]:
         pairs = [
             operation
             for draft, body in group
             for operation in (Operation("POST", "salesOrders", body), _read_back(draft))
         ]
         started = self._clock()
-        outcomes = self._operations.run(pairs, in_time=in_time)
+        try:
+            outcomes = self._operations.run(pairs, in_time=in_time)
+        except BaseException:
+            # The time limit's signal, or the end of the process: what may be on its way is told before it is looked up.
+            for draft, body in group:
+                told(draft.external_number, unanswered(_WHAT, body))
+            raise
         if not all(isinstance(outcome, NotSent) for outcome in outcomes):
             self._adapt(seconds=self._clock() - started, full=len(group) == self.size)
-        return list(zip(outcomes[::2], outcomes[1::2], strict=True))
+        both = list(zip(outcomes[::2], outcomes[1::2], strict=True))
+        for (draft, body), (posted, read) in zip(group, both, strict=True):
+            found = exchange(_WHAT, body, posted=posted, read=read)
+            if found is not None:
+                told(draft.external_number, found)
+        return both
 
     def _adapt(self, *, seconds: float, full: bool) -> None:
         if seconds > TARGET_SECONDS:

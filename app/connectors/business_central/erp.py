@@ -7,13 +7,14 @@ from app.connectors.business_central import fitting, mapping, schema
 from app.connectors.business_central.client import Answered
 from app.connectors.business_central.documents import Writer
 from app.connectors.business_central.examination import examine
+from app.connectors.business_central.exchanges import exchange, unanswered
 from app.connectors.business_central.failures import write_failure
 from app.connectors.business_central.operations import Operation, Operations
 from app.connectors.business_central.reading import Question, Reader, encoded
 from app.connectors.business_central.settings import Settings
 from app.domain.order import Order, sku_key
 from app.errors import OrderSyncError, Retry, Unknown
-from app.ports.erp import Draft, ErpCustomer, ErpDocument, ErpItem
+from app.ports.erp import Draft, ErpCustomer, ErpDocument, ErpItem, Plan, Told
 from app.ports.examination import Examination
 
 PAGE_SIZE = 500
@@ -69,10 +70,18 @@ class BusinessCentral:
                 found[email] += (customer,)
         return found
 
-    def create_customer(self, order: Order) -> ErpCustomer:
+    def create_customer(self, order: Order, *, told: Told) -> ErpCustomer:
         """A new customer; its number comes from the ERP's number series."""
         body = mapping.customer_body(order, settings=self._settings)
-        outcome = self._operations.send(Operation("POST", "customers", body))
+        number = order.number.upper()
+        try:
+            outcome = self._operations.send(Operation("POST", "customers", body))
+        except BaseException:
+            told(number, unanswered("customer", body))
+            raise
+        found = exchange("customer", body, posted=outcome)
+        if found is not None:
+            told(number, found)
         if not isinstance(outcome, Answered) or outcome.status != _CREATED:
             raise write_failure(outcome, subject="the customer", company=self._operations.company)
         try:
@@ -94,11 +103,15 @@ class BusinessCentral:
         found = mapping.documents(self._reader.rows(questions))
         return {number: found.get(sku_key(number), ()) for number in external_numbers}
 
+    def plan(self, draft: Draft) -> Plan:
+        """The lines of its sales order and the text of the deep insert."""
+        return mapping.order_plan(draft, settings=self._settings)
+
     def create_documents(
-        self, drafts: Sequence[Draft], *, in_time: Callable[[], bool]
+        self, drafts: Sequence[Draft], *, in_time: Callable[[], bool], told: Told
     ) -> Mapping[str, ErpDocument | OrderSyncError]:
         """Each draft as one sales order, in groups of one call, read back in the same call; see the port."""
-        return self._writer.write(drafts, in_time=in_time)
+        return self._writer.write(drafts, in_time=in_time, told=told)
 
     def examine(self, *, customer: str) -> Examination:
         """Reads only: Business Central has no way to prove a write without making one."""

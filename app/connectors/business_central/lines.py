@@ -1,6 +1,6 @@
 """An order's lines as salesOrderLines: prices and discounts whose rounded sum is the order's total, to the cent."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
@@ -10,13 +10,16 @@ from app.connectors.business_central.settings import Settings
 from app.domain.money import ZERO, round_half_up, smallest_unit
 from app.domain.order import Line, LineType, Order, sku_key
 from app.errors import Reject
-from app.ports.erp import ErpItem, ItemKind
+from app.ports.erp import ErpItem, ItemKind, PlannedLine
 
 PRICE_UNIT = Decimal("0.00001")
 QUANTITY_UNIT = Decimal("0.00001")
 _SAFE_DIGITS = 15
 """Decimal digits that a JSON number (a double) always carries unchanged."""
 
+ITEM = "item"
+ACCOUNT = "account"
+_LINE_TYPES = {ITEM: "Item", ACCOUNT: "Account"}
 _ACCOUNTS = {
     LineType.SHIPPING: "shipping",
     LineType.TAX: "tax",
@@ -52,7 +55,9 @@ def priced(*, quantity: Decimal, listed: Decimal, net: Decimal, unit: Decimal) -
     raise AssertionError("a price rounded up never falls short of the amount")
 
 
-def line_bodies(*, order: Order, items: Mapping[str, ErpItem], settings: Settings) -> list[dict[str, Any]]:
+def planned_lines(
+    *, order: Order, items: Mapping[str, ErpItem], settings: Settings
+) -> tuple[PlannedLine, ...]:
     """The lines to insert, in the order's order, the tax total last. Raises `Reject` where one cannot be written.
 
     Coupons and store credit have no line of their own: they already lowered the others (contract, rule 7).
@@ -61,18 +66,38 @@ def line_bodies(*, order: Order, items: Mapping[str, ErpItem], settings: Setting
         _check_no_credit_on_tax(order)
     unit = smallest_unit(order.currency)
     kits = {line.parent for line in order.of_type(LineType.COMPONENT)}
-    bodies: list[dict[str, Any]] = []
+    planned: list[PlannedLine] = []
     for line in order.lines:
         if line.type in {LineType.PRODUCT, LineType.COMPONENT}:
             if line.position in kits:
                 _check_kit_parent(line, items)
-            bodies.append(_item_body(line, unit=unit, settings=settings))
+            planned.append(_item_line(line, unit=unit))
         elif line.type in _ACCOUNTS and line.type is not LineType.TAX:
-            bodies.extend(_account_body(line.type, line.name, line.amount - line.credit, settings))
+            planned.extend(_account_line(line.type, line.name, (line,), settings))
     if settings.tax_mode == "line":
-        tax = sum((line.amount - line.credit for line in order.of_type(LineType.TAX)), ZERO)
-        bodies.extend(_account_body(LineType.TAX, "Tax", tax, settings))
-    return bodies
+        planned.extend(_account_line(LineType.TAX, "Tax", order.of_type(LineType.TAX), settings))
+    return tuple(planned)
+
+
+def line_body(line: PlannedLine, *, settings: Settings) -> dict[str, Any]:
+    """A line in the page's order of properties, which holds whether that order or JSON's rules (contract section 2).
+
+    What is empty is left out: the ERP then keeps the item's own description, its own tax group, and no discount.
+    """
+    if settings.tax_mode == "line":
+        tax_code = settings.non_taxed_code
+    else:
+        # With the ERP's own tax an account line is taxed as its account is set up there.
+        tax_code = settings.tax_code if line.kind == ITEM else ""
+    return {
+        "lineType": _LINE_TYPES[line.kind],
+        "lineObjectNumber": line.number,
+        **({"description": line.description} if line.description else {}),
+        "quantity": line.quantity,
+        "unitPrice": line.unit_price,
+        **({"discountAmount": line.discount} if line.discount else {}),
+        **({"taxCode": tax_code} if tax_code else {}),
+    }
 
 
 def _check_no_credit_on_tax(order: Order) -> None:
@@ -97,7 +122,7 @@ def _check_kit_parent(line: Line, items: Mapping[str, ErpItem]) -> None:
         )
 
 
-def _item_body(line: Line, *, unit: Decimal, settings: Settings) -> dict[str, Any]:
+def _item_line(line: Line, *, unit: Decimal) -> PlannedLine:
     number = fitting.code(sku_key(line.sku or ""), fitting.NUMBER, what="The SKU", kind="bad_sku")
     if not number:
         raise Reject(f"The line {line.name!r} has no SKU, so there is no item to write.", kind="bad_sku")
@@ -106,18 +131,15 @@ def _item_body(line: Line, *, unit: Decimal, settings: Settings) -> dict[str, An
         raise Reject(f"The quantity {quantity} of {number} must be above zero and have at most 5 decimals.")
     net = _number(line.amount - line.credit)
     listed = line.amount if line.listed is None else _number(line.listed)
-    return _body(
-        "Item",
-        number,
-        line.name,
-        quantity=quantity,
-        price=priced(quantity=quantity, listed=listed, net=net, unit=unit),
-        tax_code=settings.non_taxed_code if settings.tax_mode == "line" else settings.tax_code,
-    )
+    price = priced(quantity=quantity, listed=listed, net=net, unit=unit)
+    return _planned((line,), ITEM, number, line.name, quantity=quantity, price=price, net=net)
 
 
-def _account_body(line_type: LineType, name: str, net: Decimal, settings: Settings) -> list[dict[str, Any]]:
-    """One account line, or none where there is nothing to book."""
+def _account_line(
+    line_type: LineType, name: str, lines: Sequence[Line], settings: Settings
+) -> list[PlannedLine]:
+    """One account line for all of `lines`, or none where there is nothing to book."""
+    net = sum((line.amount - line.credit for line in lines), ZERO)
     if not net:
         return []
     key = _ACCOUNTS[line_type]
@@ -127,29 +149,22 @@ def _account_body(line_type: LineType, name: str, net: Decimal, settings: Settin
             f"The order has a line for the account {key}, and account.{key} is not set for this ERP.",
             kind="settings",
         )
-    # With the ERP's own tax an account line is taxed as its account is set up there.
-    tax_code = settings.non_taxed_code if settings.tax_mode == "line" else ""
-    return [_body("Account", account, name, quantity=Decimal(1), price=Price(net, ZERO), tax_code=tax_code)]
+    return [_planned(lines, ACCOUNT, account, name, quantity=Decimal(1), price=Price(net, ZERO), net=net)]
 
 
-def _body(
-    line_type: str, number: str, name: str, *, quantity: Decimal, price: Price, tax_code: str
-) -> dict[str, Any]:
-    """A line in the page's order of properties, which holds whether that order or JSON's rules (contract section 2).
-
-    What is empty is left out: the ERP then keeps the item's own description, its own tax group, and no discount.
-    """
-    optional = {"description": fitting.text(name, fitting.DESCRIPTION)} if name.strip() else {}
-    discount = {"discountAmount": _number(price.discount)} if price.discount else {}
-    return {
-        "lineType": line_type,
-        "lineObjectNumber": number,
-        **optional,
-        "quantity": quantity,
-        "unitPrice": _number(price.unit_price),
-        **discount,
-        **({"taxCode": tax_code} if tax_code else {}),
-    }
+def _planned(
+    lines: Sequence[Line], kind: str, number: str, name: str, *, quantity: Decimal, price: Price, net: Decimal
+) -> PlannedLine:
+    return PlannedLine(
+        positions=tuple(line.position for line in lines),
+        kind=kind,
+        number=number,
+        description=fitting.text(name, fitting.DESCRIPTION),
+        quantity=quantity,
+        unit_price=_number(price.unit_price),
+        discount=_number(price.discount),
+        net=net,
+    )
 
 
 def _number(value: Decimal) -> Decimal:

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.connectors.business_central import fitting, schema
-from app.connectors.business_central.lines import line_bodies
+from app.connectors.business_central.lines import line_body, planned_lines
 from app.connectors.business_central.settings import Settings
 from app.domain.order import Address, Order, sku_key
 from app.errors import Misconfigured, Reject, Retry
-from app.ports.erp import Draft, ErpCustomer, ErpDocument, ErpItem, ItemKind
+from app.ports.erp import Draft, ErpCustomer, ErpDocument, ErpItem, ItemKind, Plan, PlannedLine
+from app.transport import json_text
 
 _KINDS = {
     "Inventory": ItemKind.INVENTORY,
@@ -102,8 +103,18 @@ def order_body(draft: Draft, *, settings: Settings) -> dict[str, Any]:
         "pricesIncludeTax": False,
         "phoneNumber": fitting.phone(order.bill.phone),
         "email": fitting.code(order.bill.email, fitting.EMAIL, what="The e-mail address", shown=False),
-        "salesOrderLines": line_bodies(order=order, items=draft.items, settings=settings),
+        "salesOrderLines": [line_body(line, settings=settings) for line in _lines(draft, settings)],
     }
+
+
+def order_plan(draft: Draft, *, settings: Settings) -> Plan:
+    """What `order_body` writes, line by line, and its text as it is sent. Raises `Reject` as that does."""
+    request = json_text(order_body(draft, settings=settings))
+    return Plan(lines=_lines(draft, settings), request=request)
+
+
+def _lines(draft: Draft, settings: Settings) -> tuple[PlannedLine, ...]:
+    return planned_lines(order=draft.order, items=draft.items, settings=settings)
 
 
 def external_number(number: str) -> str:

@@ -101,7 +101,7 @@ class Operations:
                 return _answers(outcome.body, count=len(operations))
             if outcome.status < 500 and outcome.status not in _EVERYONES_TROUBLE:  # noqa: PLR2004
                 # The batch as such was refused, so no operation of it was looked at.
-                return [NotSent(read_failure(outcome, company=self.company))] * len(operations)
+                return [NotSent(read_failure(outcome, company=self.company), outcome)] * len(operations)
         return [outcome] * len(operations)
 
     def _one_by_one(self, operations: Sequence[Operation], in_time: Callable[[], bool]) -> list[Outcome]:
@@ -145,7 +145,7 @@ def _answers(body: Any, *, count: int) -> list[Outcome]:
 
 def _tried(answered: Answered) -> Outcome:
     # 424 Failed Dependency is how some services say that they stopped.
-    return NotSent(Retry(_STOPPED)) if answered.status == 424 else answered  # noqa: PLR2004
+    return NotSent(Retry(_STOPPED), answered) if answered.status == 424 else answered  # noqa: PLR2004
 
 
 def _answered(response: Mapping[str, Any]) -> Answered:

@@ -11,6 +11,7 @@ from app.connectors.woocommerce.bodies import identifier, listed, single, update
 from app.connectors.woocommerce.calls import ANY_ORDER, Calls, counted, readable
 from app.connectors.woocommerce.census import census
 from app.connectors.woocommerce.examination import examine
+from app.connectors.woocommerce.figures import figures
 from app.connectors.woocommerce.mapping import normalize
 from app.connectors.woocommerce.settings import Settings
 from app.connectors.woocommerce.sighting import seen
@@ -20,7 +21,7 @@ from app.domain.reading import Position
 from app.errors import OrderSyncError, Reject, Retry, Unknown
 from app.ports.connector import Account
 from app.ports.examination import Examination
-from app.ports.sales_channel import Gone, Listed, Page, Probe, Seen
+from app.ports.sales_channel import Figure, Gone, Listed, Page, Probe, Seen
 from app.ports.survey import Survey
 from app.transport import Answer
 from app.transport.addresses import is_loopback
@@ -98,6 +99,10 @@ class WooCommerce:
     def normalize(self, body: str, *, prefix: str) -> Order:
         """The order in `body` in our own words. Pure. Raises `Reject` with every fault named."""
         return normalize(body, prefix=prefix, settings=self._settings)
+
+    def figures(self, body: str, *, prefix: str) -> tuple[Figure, ...]:
+        """Where the amounts of `normalize(body)` come from. Pure. Raises `Reject` like that."""
+        return figures(body, prefix=prefix, settings=self._settings)
 
     def probe(self) -> Probe:
         """One order's id is asked for, whatever its status; the shop's own count comes along."""

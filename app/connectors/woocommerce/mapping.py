@@ -1,6 +1,7 @@
 """Their words to ours: one WooCommerce order body as an `Order`. Pure."""
 
 import html
+from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -32,7 +33,11 @@ _ADDRESS_PARTS = {
 
 def normalize(body: str, *, prefix: str, settings: Settings) -> Order:
     """The order in `body`, balanced to the cent. Raises `Reject` with every fault named, the most telling first."""
-    given = load_order(body)
+    return normalized(load_order(body), prefix=prefix, settings=settings)
+
+
+def normalized(given: dict[str, Any], *, prefix: str, settings: Settings) -> Order:
+    """The order in a body as `load_order` read it. Raises `Reject`, see `normalize`."""
     faults = faults_of(given, settings=settings)
     try:
         order = _balanced(_order(given, prefix=prefix, settings=settings), settings=settings)
@@ -73,15 +78,7 @@ def _order(given: dict[str, Any], *, prefix: str, settings: Settings) -> Order:
             bill=bill,
             ship=_ship_to(given["shipping"], bill=bill),
             payment=_payment(given),
-            lines=numbered(
-                (
-                    *(_product(line, currency) for line in given["line_items"]),
-                    *(_shipping(line, currency) for line in given["shipping_lines"]),
-                    *(_fee(line, currency, settings) for line in given["fee_lines"]),
-                    *(_coupon(line, currency) for line in given["coupon_lines"]),
-                    *_tax(given, currency),
-                )
-            ),
+            lines=numbered(line for line, _ in sourced_lines(given, settings=settings)),
             status=given["status"],
             customer_id=str(given["customer_id"] or ""),
             customer_note=given["customer_note"] or "",
@@ -89,6 +86,20 @@ def _order(given: dict[str, Any], *, prefix: str, settings: Settings) -> Order:
             meta=_meta(given["meta_data"], settings),
         )
     )
+
+
+def sourced_lines(given: dict[str, Any], *, settings: Settings) -> Iterator[tuple[Line, str]]:
+    """The order's lines, each with the JSON pointer to what it is made from."""
+    currency = given["currency"]
+    for at, line in enumerate(given["line_items"]):
+        yield _product(line, currency), f"/line_items/{at}"
+    for at, line in enumerate(given["shipping_lines"]):
+        yield _shipping(line, currency), f"/shipping_lines/{at}"
+    for at, line in enumerate(given["fee_lines"]):
+        yield _fee(line, currency, settings), f"/fee_lines/{at}"
+    for at, line in enumerate(given["coupon_lines"]):
+        yield _coupon(line, currency), f"/coupon_lines/{at}"
+    yield from ((line, "") for line in _tax(given, currency))
 
 
 def _address(given: dict[str, Any]) -> Address:

@@ -1,5 +1,6 @@
 """The store: everything the use-cases ask of the database, on SQLite, PostgreSQL and MariaDB."""
 
+from app.db.store.adopting import Adopting
 from app.db.store.archive import Archive
 from app.db.store.audit import Audit
 from app.db.store.certificates import Certificates
@@ -12,9 +13,11 @@ from app.db.store.looking import Looking
 from app.db.store.owed import OwedSteps
 from app.db.store.privacy import Privacy
 from app.db.store.reading import Reading
+from app.db.store.resuming import Resuming
 from app.db.store.road import Road
 from app.db.store.systems import Systems
 from app.db.store.upkeep import Upkeep
+from app.db.store.workbench import Workbench
 
 
 class SqlStore(
@@ -25,6 +28,7 @@ class SqlStore(
     Road,
     OwedSteps,
     Upkeep,
+    Adopting,
     Looking,
     Desk,
     Certificates,
@@ -33,6 +37,8 @@ class SqlStore(
     Audit,
     Archive,
     Privacy,
+    Workbench,
+    Resuming,
 ):
     """Implements `app.ports.store.Store` over one engine."""
 

@@ -43,7 +43,7 @@ class Desk(Base):
         self, *, site: str | None, kind: str | None, stage: str | None, resolved: bool
     ) -> tuple[ErrorOrder, ...]:
         """The open errors, the oldest first; with `resolved` those that were resolved as well. Without documents."""
-        query = _errors()
+        query = errors_with_sites()
         if not resolved:
             query = query.where(error_orders.c.open_key.is_not(None))
         for column, wanted in (
@@ -54,13 +54,13 @@ class Desk(Base):
             if wanted is not None:
                 query = query.where(column == wanted)
         with self._reading() as connection:
-            return tuple(_error(row) for row in connection.execute(query.order_by(error_orders.c.id)))
+            return tuple(as_error(row) for row in connection.execute(query.order_by(error_orders.c.id)))
 
     def errors_of(self, key: str) -> tuple[ErrorOrder, ...]:
         """With documents, the errors of an order by its number, or else the error with this id, or those by the platform's id."""
-        query = _errors().add_columns(error_orders.c.document)
+        query = errors_with_sites().add_columns(error_orders.c.document)
         open_first = (error_orders.c.open_key.is_(None), error_orders.c.id.desc())
-        by_id = error_orders.c.id == int(key) if _is_row_id(key) else None
+        by_id = error_orders.c.id == int(key) if is_row_id(key) else None
         with self._reading() as connection:
             for where in (
                 error_orders.c.order_number == key,
@@ -71,7 +71,7 @@ class Desk(Base):
                     continue
                 found = connection.execute(query.where(where).order_by(*open_first)).all()
                 if found:
-                    return tuple(_error(row, document=row.document) for row in found)
+                    return tuple(as_error(row, document=row.document) for row in found)
         return ()
 
     def waits(self) -> tuple[Waits, ...]:
@@ -141,13 +141,14 @@ def _waits(link: str, row: Row[Any]) -> Waits:
     )
 
 
-def _errors() -> Select[Any]:
+def errors_with_sites() -> Select[Any]:
     """Every error with its site's name, and without the document, which is large."""
     names = [column for column in error_orders.columns if column.name != "document"]
     return select(*names, sites.c.name.label("site")).join(sites, sites.c.id == error_orders.c.site_id)
 
 
-def _error(row: Row[Any], *, document: str | None = None) -> ErrorOrder:
+def as_error(row: Row[Any], *, document: str | None = None) -> ErrorOrder:
+    """An error's row as a value."""
     return ErrorOrder(
         id=row.id,
         order_number=row.order_number,
@@ -167,6 +168,6 @@ def _error(row: Row[Any], *, document: str | None = None) -> ErrorOrder:
     )
 
 
-def _is_row_id(key: str) -> bool:
+def is_row_id(key: str) -> bool:
     """Whether this could be the id of a row: a larger number is refused by the database, not just not found."""
     return key.isascii() and key.isdecimal() and int(key) < 2**31

@@ -222,6 +222,7 @@ def _owed(row: Row[Any]) -> OwedStep:
         platform_order_id=row.platform_order_id,
         external_number=row.external_number,
         document=row.document,
+        linked=row.document_number or row.document_id,
     )
 
 

@@ -292,10 +292,17 @@ class _Page:
         row = self._known.get(seen.platform_order_id)
         if row is None:
             return self._add_unseen(sighting)
-        unchanged = seen.content_hash == row.content_hash and not self._comes_back(sighting, row)
-        if self._is_older(seen, row) or (unchanged and (seen.eligible or row.id in self._sent)):
+        same = seen.content_hash == row.content_hash
+        unchanged = same and not self._comes_back(sighting, row)
+        # What a person has settled is theirs: it never runs again by itself.
+        settled = row.skipped_by is not None
+        if (
+            self._is_older(seen, row)
+            or (unchanged and (seen.eligible or row.id in self._sent))
+            or (settled and same)
+        ):
             self._unchanged += 1
-        elif row.id in self._sent or (not seen.eligible and row.id in self._linked):
+        elif settled or row.id in self._sent or (not seen.eligible and row.id in self._linked):
             self._amended.append((row, sighting))
         elif seen.eligible:
             self._again.append((row, sighting))

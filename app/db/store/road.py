@@ -10,12 +10,14 @@ from sqlalchemy import Column, Connection, Row, Select, Table, bindparam, delete
 
 from app.db.store.base import NARROW_FROM, Base, Entry, chunks, cut, lease_free
 from app.db.store.both import of_both
+from app.db.store.repairs import repairs_of
 from app.db.store.rows import DoesNotFit, address_rows, line_rows, order_row
-from app.db.tables import addresses, batches, error_orders, inbox, lineitems, orders, steps, threads
+from app.db.tables import addresses, batches, error_orders, inbox, lineitems, orders, steps, threads, waits
 from app.db.types import Exact, storable
 from app.domain import document
 from app.domain.order import Order
 from app.domain.road import UNFINISHED, Owed, Stage, State, StepState, stage_after
+from app.ports.desk import Repair
 from app.ports.store import Claimed, Failed, Passed, Settled, ThreadOutcome, Waiting
 
 NUMBER_LENGTH = 80
@@ -86,7 +88,9 @@ class Road(Base):
                 ).outerjoin_from(threads, inbox, same_version)
             else:
                 query = query.add_columns(threads.c.document)
-            return tuple(_claimed(row) for row in connection.execute(query))
+            rows = connection.execute(query).all()
+            changed = repairs_of(connection, [row.id for row in rows]) if stage is Stage.NORMALIZE else {}
+            return tuple(_claimed(row, changed.get(row.id, ())) for row in rows)
 
     def settle(
         self, stage: Stage, *, batch_id: int, token: str, outcomes: Sequence[ThreadOutcome]
@@ -109,7 +113,7 @@ class Road(Base):
             return settlement.settle(_Writer(settlement, erp_ids).write(fitting, rows), documents)
 
 
-def _claimed(row: Row[Any]) -> Claimed:
+def _claimed(row: Row[Any], changed: tuple[Repair, ...]) -> Claimed:
     given = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
     return Claimed(
         thread_id=row.id,
@@ -124,6 +128,7 @@ def _claimed(row: Row[Any]) -> Claimed:
         document=given.get("document"),
         version=row.version,
         completed=bool(given.get("completed")),
+        repairs=changed,
     )
 
 
@@ -223,6 +228,21 @@ class Settlement:
             for each in waiting
         ]
         self._update(rows, batch_id=batch_id)
+        self._await(waiting)
+
+    def _await(self, waiting: list[Waiting]) -> None:
+        """Keep what these orders wait for; what they waited for before counts no more."""
+        if not waiting:
+            return
+        ids = [each.id for each in waiting]
+        self.connection.execute(delete(waits).where(waits.c.thread_id.in_(ids)))
+        rows = [
+            {"thread_id": each.id, "erp_id": erp_id, "sku": storable(sku)[:255]}
+            for each in waiting
+            for erp_id, sku in each.waits_for
+        ]
+        if rows:
+            self.connection.execute(insert(waits), rows)
 
     def _fail(self, failed: list[Failed]) -> None:
         rows = [
@@ -324,18 +344,50 @@ def open_error(
         update(error_orders).where(error_orders.c.open_key == key).values(**values)
     ).rowcount:
         return
+    if _reopened(connection, thread.id, str(stage), values):
+        return
     place = {"thread_id": thread.id, "site_id": thread.site_id, "platform_order_id": thread.platform_order_id}
     connection.execute(insert(error_orders).values(**place, **values, opened_at=now, open_key=key))
 
 
+def _reopened(connection: Connection, thread_id: int, stage: str, values: dict[str, Any]) -> bool:
+    """Whether the order was let go on after its last error, at this stage, and comes back with it: the same error then."""
+    last = connection.execute(
+        select(error_orders.c.id, error_orders.c.stage, error_orders.c.resolution, error_orders.c.resumed)
+        .where(error_orders.c.thread_id == thread_id, error_orders.c.resolved_at.is_not(None))
+        .order_by(error_orders.c.resolved_at.desc(), error_orders.c.id.desc())
+        .limit(1)
+    ).first()
+    if last is None or last.resolution != RESUMED or last.stage != stage:
+        return False
+    again = {"resolved_at": None, "resolved_by": None, "resolution": None, "open_key": f"{thread_id}:{stage}"}
+    connection.execute(
+        update(error_orders)
+        .where(error_orders.c.id == last.id)
+        .values(**values, **again, resumed=(last.resumed or 0) + 1)
+    )
+    return True
+
+
+RESUMED = "resumed"
+"""How an error was resolved whose order was let go on: where the order comes back, it is the same error."""
+
+
 def resolve_errors(
-    connection: Connection, thread_ids: Sequence[int], *, resolution: str, now: datetime
+    connection: Connection,
+    thread_ids: Sequence[int],
+    *,
+    resolution: str,
+    now: datetime,
+    by: str | None = None,
 ) -> None:
-    """Close the open errors of these orders."""
+    """Close the open errors of these orders; `by` is the person who had it done."""
     connection.execute(
         update(error_orders)
         .where(error_orders.c.thread_id.in_(thread_ids), error_orders.c.open_key.is_not(None))
-        .values(open_key=None, resolved_at=now, resolution=resolution)
+        .values(
+            open_key=None, resolved_at=now, resolution=resolution, resolved_by=by if by is None else by[:64]
+        )
     )
 
 
@@ -369,6 +421,42 @@ def _rows(order: Order) -> _Rows:
     return _Rows(
         header=order_row(order, external_number=order.number.upper()), addresses=address, lines=lines
     )
+
+
+def unfit_sentence(order: Order) -> tuple[str, str] | None:
+    """Why this order does not fit the columns, and the field; None where it does."""
+    try:
+        _rows(order)
+    except DoesNotFit as error:
+        return str(error), error.column
+    return None
+
+
+def number_taken(connection: Connection, order: Order, *, erp_id: int, thread_id: int) -> str | None:
+    """The sentence that says which other order has this order's number, or None."""
+    other = connection.scalar(
+        select(orders.c.platform_order_id).where(
+            orders.c.erp_id == erp_id,
+            orders.c.external_number == order.number.upper(),
+            orders.c.thread_id != thread_id,
+        )
+    )
+    return None if other is None else _taken_by(order.number, other)
+
+
+def _taken_by(number: str, platform_order_id: str) -> str:
+    return f"The order number {number} already belongs to the platform's order {platform_order_id}."
+
+
+def rewrite(connection: Connection, thread_id: int, order: Order, *, now: datetime) -> None:
+    """Replace the rows of an order that was written by those of `order`, which must fit."""
+    made = _rows(order)
+    order_id = connection.execute(select(orders.c.id).where(orders.c.thread_id == thread_id)).scalar_one()
+    kept = {name: value for name, value in made.header.items() if name != "imported"}
+    connection.execute(update(orders).where(orders.c.id == order_id).values(**kept, updated_at=now))
+    for table, rows in ((addresses, made.addresses), (lineitems, made.lines)):
+        connection.execute(delete(table).where(table.c.order_id == order_id))
+        connection.execute(insert(table), [{"order_id": order_id, **row} for row in rows])
 
 
 def _unwritable(passed: Passed, reason: str, *, field: str) -> Failed:
@@ -435,9 +523,7 @@ class _Writer:
             new = row.header
             key = (new["erp_id"], new["external_number"])
             if key in owner:
-                found[thread_id] = (
-                    f"The order number {new['order_number']} already belongs to the platform's order {owner[key]}."
-                )
+                found[thread_id] = _taken_by(new["order_number"], owner[key])
             else:
                 owner[key] = new["platform_order_id"]
         return found

@@ -14,6 +14,9 @@ from app.ports.store import Bell, Run, UnreadRun
 
 BATCH = 100
 
+KINDS = ("orders", "resume", "task")
+"""What a run may be: the reading of a site, orders that the desk resumed, and a task that a person started."""
+
 
 class Upkeep(Base):
     """The sweeper's questions."""
@@ -62,8 +65,8 @@ class Upkeep(Base):
         )
         rows = connection.execute(query).all()
         bells = [
-            _bell(self._gather(connection, group, now), Stage(group[0].link), group, names)
-            for group in _groups(rows)
+            bell_for(gather(connection, group, now), Stage(group[0].link), group, names)
+            for group in groups(rows)
         ]
         if rows:
             connection.execute(
@@ -99,19 +102,7 @@ class Upkeep(Base):
         by_batch: dict[int, list[Row[Any]]] = {}
         for row in rows:
             by_batch.setdefault(row.batch_id, []).append(row)
-        return [_bell(batch_id, kind, group, names) for batch_id, group in by_batch.items()]
-
-    def _gather(self, connection: Connection, group: list[Row[Any]], now: datetime) -> int:
-        """The batch these orders are in, or a new one where they are spread over several."""
-        found = {row.batch_id for row in group}
-        if len(found) == 1 and None not in found:
-            return int(found.pop())
-        made = connection.execute(insert(batches).values(site_id=group[0].site_id, created_at=now))
-        batch_id = int(made.inserted_primary_key[0])  # type: ignore[index]
-        connection.execute(
-            update(threads).where(threads.c.id.in_([row.id for row in group])).values(batch_id=batch_id)
-        )
-        return batch_id
+        return [bell_for(batch_id, kind, group, names) for batch_id, group in by_batch.items()]
 
     def unread_runs(self, *, rung_before: float) -> tuple[UnreadRun, ...]:
         """Runs whose reading is owed, which nobody reads and which were not rung for so many seconds; rung now."""
@@ -150,7 +141,13 @@ class Upkeep(Base):
                 )
                 .values(
                     read_at=now,
-                    reason="Its reading was cut off again and again; what it had stored goes its way.",
+                    reason=case(
+                        (
+                            runs.c.kind == "orders",
+                            "Its reading was cut off again and again; what it had stored goes its way.",
+                        ),
+                        else_="Nothing was heard of it any more: it was not worked on, or its process ended.",
+                    ),
                 )
             )
             moving = select(threads.c.id).where(
@@ -159,7 +156,7 @@ class Upkeep(Base):
             over = select(runs).where(
                 runs.c.finished_at.is_(None),
                 runs.c.read_at.is_not(None),
-                runs.c.kind == "orders",
+                runs.c.kind.in_(KINDS),
                 ~moving.exists(),
             )
             ended = []
@@ -171,9 +168,16 @@ class Upkeep(Base):
             return tuple(ended)
 
 
-def _bell(batch_id: int, link: Link, group: list[Row[Any]], names: Mapping[int, str]) -> Bell:
-    """A batch's bell, with the names by which a reader of its messages knows it."""
-    run_ids = {row.run_id for row in group}
+def bell_for(
+    batch_id: int,
+    link: Link,
+    group: list[Row[Any]],
+    names: Mapping[int, str],
+    *,
+    run_id: int | None = None,
+) -> Bell:
+    """A batch's bell, with the names by which a reader of its messages knows it; the run where it is given or they have one."""
+    run_ids = {row.run_id for row in group} if run_id is None else {run_id}
     return Bell(
         batch_id=batch_id,
         link=link,
@@ -182,7 +186,20 @@ def _bell(batch_id: int, link: Link, group: list[Row[Any]], names: Mapping[int, 
     )
 
 
-def _groups(rows: Any) -> list[list[Row[Any]]]:
+def gather(connection: Connection, group: list[Row[Any]], now: datetime) -> int:
+    """The batch these orders are in, all of it or a part, or a new one where they are spread over several."""
+    found = {row.batch_id for row in group}
+    if len(found) == 1 and None not in found:
+        return int(found.pop())
+    made = connection.execute(insert(batches).values(site_id=group[0].site_id, created_at=now))
+    batch_id = int(made.inserted_primary_key[0])  # type: ignore[index]
+    connection.execute(
+        update(threads).where(threads.c.id.in_([row.id for row in group])).values(batch_id=batch_id)
+    )
+    return batch_id
+
+
+def groups(rows: Any) -> list[list[Row[Any]]]:
     """Rows of one site and link, at most a batch full of them together."""
     by_place: dict[tuple[int, str], list[Row[Any]]] = {}
     for row in rows:
