@@ -45,12 +45,19 @@ _ANYWHERE: Mapping[str, str] = {
     "closed": "closed: what was still owed is dropped",
     "not_closed": "not wanted by the shop any more, but already sent",
     "changed": "nothing had been sent: version {version} runs from the start",
+    "repaired": "repaired by hand",
+    "resumed": "goes on from where it stopped",
+    "replayed": "runs again from here",
+    "settled": "settled as it is by hand: nothing more is done for it",
+    "released": "released from its hold",
+    "assigned": "given to {to}",
+    "commented": "comment",
 }
 
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86_400.0
 
 _SAID_BY_SENTENCE = frozenset(
-    ("version", "sha256", "until", "kind", "document", "document_id", "total", "customer")
+    ("version", "sha256", "until", "kind", "document", "document_id", "total", "customer", "to")
 )
 
 
@@ -157,7 +164,7 @@ def _fields(moment: Moment) -> dict[str, Any]:
 def _moment(event: TrailEvent) -> Moment:
     payload = _payload(event)
     what = _sentence(event)
-    reason = payload.get("reason") or event.detail.get("reason")
+    reason = payload.get("reason") or payload.get("text") or event.detail.get("reason")
     if reason:
         what = f"{what}: {reason}"
     elif event.erased:

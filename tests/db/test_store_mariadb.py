@@ -18,6 +18,7 @@ from app.db.engine import open_engine
 from app.db.migrate import migrate
 from tests.contracts.store import StoreContract, World
 from tests.contracts.store_adopt import AdoptContract
+from tests.contracts.store_archive import ArchiveContract
 from tests.contracts.store_deliveries import DeliveriesContract
 from tests.contracts.store_reading import ReadingContract
 from tests.contracts.store_systems import DeskContract, SystemsContract
@@ -52,7 +53,13 @@ if SERVER_URL:
 
     @pytest.mark.xdist_group("mariadb")
     class TestStoreOnMariaDb(
-        StoreContract, SystemsContract, DeskContract, DeliveriesContract, ReadingContract, AdoptContract
+        StoreContract,
+        SystemsContract,
+        DeskContract,
+        DeliveriesContract,
+        ReadingContract,
+        AdoptContract,
+        ArchiveContract,
     ):
         @pytest.fixture
         def harness(self, migrated_mariadb: str) -> Iterator[SqlHarness]:

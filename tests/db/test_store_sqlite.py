@@ -9,6 +9,7 @@ from app.db.engine import open_engine
 from app.db.migrate import migrate
 from tests.contracts.store import StoreContract
 from tests.contracts.store_adopt import AdoptContract
+from tests.contracts.store_archive import ArchiveContract
 from tests.contracts.store_deliveries import DeliveriesContract
 from tests.contracts.store_reading import ReadingContract
 from tests.contracts.store_systems import DeskContract, SystemsContract
@@ -27,7 +28,13 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class TestStoreOnSqlite(
-    StoreContract, SystemsContract, DeskContract, DeliveriesContract, ReadingContract, AdoptContract
+    StoreContract,
+    SystemsContract,
+    DeskContract,
+    DeliveriesContract,
+    ReadingContract,
+    AdoptContract,
+    ArchiveContract,
 ):
     @pytest.fixture
     def harness(self, migrated_sqlite: Path, sqlite_path: Path, sqlite_url: str) -> Iterator[SqlHarness]:

@@ -41,7 +41,9 @@ class Archive(Base):
                 return Archived(orders=0, rows=0, last=None)
             rows = to_archive(connection, found)
             connection.execute(delete(waits).where(waits.c.thread_id.in_(found)))
-            connection.execute(update(threads).where(threads.c.id.in_(found)).values(archived_at=now))
+            # Whoever saw an order before this and means to have it go on is told that it is not as it was.
+            moved = {"archived_at": now, "fence": threads.c.fence + 1}
+            connection.execute(update(threads).where(threads.c.id.in_(found)).values(**moved))
             return Archived(orders=len(found), rows=rows, last=found[-1])
 
 

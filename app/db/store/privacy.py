@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Select, Table, delete, func, select, update
@@ -55,7 +56,7 @@ _BLANKS: dict[Table, dict[str, Any]] = {
     steps: {"reason": ""},
     error_orders: {"reason": _ERASED, "document": None},
     payloads: {"body": None},
-    repairs: {"before": "null", "after": "null", "reason": "", "ended": ""},
+    repairs: {"before": "", "after": "", "reason": "", "ended": _ERASED},
 }
 """What takes the place of personal data, by table."""
 
@@ -130,21 +131,36 @@ class Privacy(Base):
                 for table, orders_in in ((live, orders), (ARCHIVES[live], ARCHIVES[orders])):
                     mine = rows_of(connection, table, ids, orders_in=orders_in)
                     connection.execute(update(table).where(mine).values(**blank))
-            self._forget_resolutions(connection, ids)
+            self._end_texts(connection, ids, now)
             self._note(connection, [Entry(each, "privacy", "erased") for each in ids], now=now)
             forgotten = {"document": None, "reason": "", "erased_at": now, "updated_at": now}
+            forgotten["fence"] = threads.c.fence + 1
             connection.execute(update(threads).where(threads.c.id.in_(ids)).values(**forgotten))
             customers = sum(self._forget_customer(connection, each) for each in sorted(emails))
         if self.engine.dialect.name == "sqlite":
-            with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._empty_log()
         return Erased(frozenset(ids), customers)
 
+    def _empty_log(self) -> None:
+        """What was erased is still in SQLite's log of what was written. Where others read just now, it goes with a later write."""
+        raw = self.engine.raw_connection()
+        try:
+            cursor = raw.cursor()
+            cursor.execute("PRAGMA busy_timeout=1000")
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            cursor.close()
+        finally:
+            raw.close()
+
     @staticmethod
-    def _forget_resolutions(connection: Connection, ids: list[int]) -> None:
+    def _end_texts(connection: Connection, ids: list[int], now: datetime) -> None:
+        """People's words at the end of errors; and repairs that are in force are so no longer, for they change nothing now."""
         for table in (error_orders, ARCHIVES[error_orders]):
             told = (table.c.thread_id.in_(ids), table.c.resolution.is_not(None))
             connection.execute(update(table).where(*told).values(resolution=_ERASED))
+        for table in (repairs, ARCHIVES[repairs]):
+            in_force = (table.c.thread_id.in_(ids), table.c.ended_at.is_(None))
+            connection.execute(update(table).where(*in_force).values(ended_at=now))
 
     def _forget_customer(self, connection: Connection, email: str) -> int:
         """Put a keyed hash in the place of an address that no order has any more. Returns how many links had it."""

@@ -434,14 +434,11 @@ def unfit_sentence(order: Order) -> tuple[str, str] | None:
 
 def number_taken(connection: Connection, order: Order, *, erp_id: int, thread_id: int) -> str | None:
     """The sentence that says which other order has this order's number, or None."""
-    other = connection.scalar(
-        select(orders.c.platform_order_id).where(
-            orders.c.erp_id == erp_id,
-            orders.c.external_number == order.number.upper(),
-            orders.c.thread_id != thread_id,
-        )
-    )
-    return None if other is None else _taken_by(order.number, other)
+    having = partial(_having, [order.number.upper()], {erp_id})
+    for other in connection.execute(of_both(having, orders)):
+        if other.thread_id != thread_id:
+            return _taken_by(order.number, other.platform_order_id)
+    return None
 
 
 def _taken_by(number: str, platform_order_id: str) -> str:
