@@ -48,10 +48,11 @@ def _page(life: Life, *, full: bool) -> Iterator[RenderableType]:
     history = life.history
     yield Text(f"{life.name}, {history.trail.site}: {history.state} at {history.stage}", style="bold")
     yield from (Text(note, style="yellow") for note in life.notes())
-    table = Table("When (UTC)", "After", "By", "Stage", "What happened")
+    table = Table("When (UTC)", "After", "What happened")
     for each in life.moments:
-        texts = (f"{each.at:%Y-%m-%d %H:%M:%S}", duration(each.after), each.by, each.stage, each.what)
-        table.add_row(*map(Text, texts))
+        where = ", ".join(part for part in (each.stage, each.by and f"by {each.by}") if part)
+        what = Text.assemble(each.what, (f"  [{where}]", "dim"))
+        table.add_row(Text(f"{each.at:%Y-%m-%d %H:%M:%S}"), Text(duration(each.after)), what)
     yield table
     versions = Table(
         "Version", "Read (UTC)", "Status", "Changed on the platform", "Size", title="As received"

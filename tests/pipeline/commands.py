@@ -24,7 +24,6 @@ def environment(world: World) -> dict[str, str]:
         "ORDERSYNC_VAR": str(Path(database).parent),
         "ORDERSYNC_ENV_FILE": os.devnull,
         "ORDERSYNC_USER": "pat",
-        "COLUMNS": "250",
     }
 
 
@@ -42,6 +41,8 @@ def _opening(world: World) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("app.cli.root.open_program", opening)
         patch.setattr("app.cli.root.set_up_logging", lambda **_: None)
+        # Wide enough that no sentence is broken.
+        patch.setattr("app.cli.root.OUT._width", 250)
         try:
             yield
         finally:
@@ -63,7 +64,7 @@ def good(world: World, *arguments: str, input: str | None = None) -> str:  # noq
 
 
 def printed_json(world: World, *arguments: str, code: int = 0) -> Any:
-    """What a command prints with `--json`."""
+    """What a command prints with `--json`: one line, after what a test's own log says."""
     result = command(world, *arguments, "--json")
     assert result.exit_code == code, result.output
-    return json.loads(result.stdout)
+    return json.loads(result.stdout.splitlines()[-1])

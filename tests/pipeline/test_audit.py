@@ -7,6 +7,7 @@ import pytest
 from app.bootstrap import audit_key_of, open_program
 from app.domain import trail
 from app.errors import Misconfigured
+from app.sandbox.erp.records import put
 from app.settings import load_settings
 from app.sync.audit import Seals, Verification, sentence, verify
 from tests.pipeline.commands import command, environment, good, printed_json
@@ -52,11 +53,12 @@ def event(world: World, order_id: int, name: str) -> int:
 def world(make_world: MakeWorld) -> World:
     """Orders that went through, one of them after an edit, one that was held, one that is amended and one that is rejected."""
     bad = plain_order(1005)
-    bad["line_items"][0]["sku"] = "NO-SUCH-SKU"
+    bad["line_items"][0]["sku"] = "NEW-ITEM"
     unbalanced = plain_order(1006, total="1.00")
     made = make_world(orders=[plain_order(each) for each in ORDERS] + [kit_order(1004), bad, unbalanced])
+    with made.erp.lock:
+        put(made.erp.books, "items", {"number": "NEW-ITEM", "displayName": "New"})
     made.run()
-    made.run(through_holds=True)
     made.clock.advance(3600)
     made.place(made.shop.order(1003) | {"customer_note": "Ring twice."})
     made.run()

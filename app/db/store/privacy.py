@@ -133,7 +133,7 @@ class Privacy(Base):
                     connection.execute(update(table).where(mine).values(**blank))
             self._end_texts(connection, ids, now)
             self._note(connection, [Entry(each, "privacy", "erased") for each in ids], now=now)
-            forgotten = {"document": None, "reason": "", "erased_at": now, "updated_at": now}
+            forgotten: dict[str, Any] = {"document": None, "reason": "", "erased_at": now, "updated_at": now}
             forgotten["fence"] = threads.c.fence + 1
             connection.execute(update(threads).where(threads.c.id.in_(ids)).values(**forgotten))
             customers = sum(self._forget_customer(connection, each) for each in sorted(emails))
