@@ -36,6 +36,8 @@ from app.ports.store import Bell, ErpRow, Site, UnreadRun
 from app.runtime import broker_url
 from app.settings import Settings, load_settings
 from app.sync import inline, pipeline
+from app.sync.archive import archive_nightly
+from app.sync.audit import Seals
 from app.sync.by_hand import end_task
 from app.sync.error_report import tell_of_errors
 from app.sync.hook_setup import check_due as check_hooks_due
@@ -77,6 +79,9 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+_AUDIT = "audit"
+"""The name under which the key of the audit trail's seals is kept."""
 
 DATABASE_AWAY: tuple[type[Exception], ...] = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError)
 """What a database raises that cannot be reached, is too busy or broke off: the same may work a moment later."""
@@ -250,8 +255,29 @@ def parts_on(
 def _audit_key(engine: Engine, key: MultiFernet) -> Callable[[], bytes]:
     """Gives the key of the audit trail's seals. Raises `Misconfigured`, when it is first needed, where it cannot be opened."""
     # Stored now: it is first needed in the midst of a transaction.
-    stored = keys.kept(engine, "audit", make=lambda last: secrets.new_audit_key(key, after_event=last))
+    stored = keys.kept(engine, _AUDIT, make=lambda last: secrets.new_audit_key(key, after_event=last))
     return cache(lambda: secrets.audit_key(key, stored).key)
+
+
+def audit_key_of(program: Program) -> Seals:
+    """What the audit trail is proved with. Raises `Misconfigured` where the secret key is not the one it was stored with."""
+    key = _secret_key(program)
+    stored = keys.kept(program.engine, _AUDIT, make=lambda last: secrets.new_audit_key(key, after_event=last))
+    found = secrets.audit_key(key, stored)
+    return Seals(key=found.key, after_event=found.after_event)
+
+
+def new_audit_key_of(program: Program) -> None:
+    """Begin the seals of the audit trail anew; the events so far can no longer be proved.
+
+    Processes that run go on with the key they have until they are started again.
+    """
+    key = _secret_key(program)
+    keys.replace(program.engine, _AUDIT, make=lambda last: secrets.new_audit_key(key, after_event=last))
+
+
+def _secret_key(program: Program) -> MultiFernet:
+    return secrets.load_key(given=program.settings.secret_key, file=program.settings.secret_key_file)
 
 
 def prepare_database(settings: Settings) -> None:
@@ -318,6 +344,12 @@ def program_of_process() -> Program:
         _of_process.clear()
         _of_process[os.getpid()] = found
     return found
+
+
+def archive_old_orders() -> None:
+    """What the nightly archive task does."""
+    program = program_of_process()
+    archive_nightly(program.parts, days=program.settings.archive_days)
 
 
 def due_now() -> Due:

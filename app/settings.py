@@ -22,7 +22,10 @@ _DEFAULT_LIMITS = {
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything a process needs to know before it opens anything. Durations are seconds."""
+    """Everything a process needs to know before it opens anything. Durations are seconds, but for `archive_days`.
+
+    Orders that are done and unchanged for so many days go to the archive; 0 is never.
+    """
 
     var: Path
     database_url: str
@@ -41,6 +44,7 @@ class Settings:
     log_level: str
     log_bytes: int
     log_files: int
+    archive_days: int = 90
 
     @property
     def embedded_database(self) -> bool:
@@ -112,11 +116,12 @@ def _number(values: Mapping[str, str], name: str, default: float) -> float:
     return value
 
 
-def _count(values: Mapping[str, str], name: str, default: int, *, least: int) -> int:
+def _count(values: Mapping[str, str], name: str, default: int, *, least: int, most: int | None = None) -> int:
     text = values.get(name, "") or str(default)
     value = int(text) if text.isascii() and text.isdigit() else -1
-    if value < least:
-        raise Misconfigured(f"{name} is {text!r}; it must be a whole number from {least} up.")
+    if value < least or (most is not None and value > most):
+        span = f"from {least} up" if most is None else f"from {least} to {most}"
+        raise Misconfigured(f"{name} is {text!r}; it must be a whole number {span}.")
     return value
 
 
@@ -153,6 +158,7 @@ def load_settings(environment: Mapping[str, str] | None = None, *, dotenv: Path 
         log_level=_word(values, "ORDERSYNC_LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR")),
         log_bytes=_count(values, "ORDERSYNC_LOG_BYTES", 10_000_000, least=10_000),
         log_files=_count(values, "ORDERSYNC_LOG_FILES", 10, least=2),
+        archive_days=_count(values, "ORDERSYNC_ARCHIVE_DAYS", 90, least=0, most=36_500),
     )
     settings.check_time_limits()
     if settings.sweep_seconds <= 0:

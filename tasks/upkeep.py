@@ -7,6 +7,7 @@ from celery import shared_task
 from app.bootstrap import (
     DueSite,
     UnreadRun,
+    archive_old_orders,
     check_hooks_due,
     drop_old_deliveries,
     due_now,
@@ -90,3 +91,9 @@ def drop_deliveries(**_from_a_newer_sender: Any) -> None:
 def report_errors(*, month: str = "", **_from_a_newer_sender: Any) -> None:
     """Tell the log how many errors a month brought, by default the one that ended last."""
     tell_of_errors(program_of_process().parts, month=month)
+
+
+@shared_task(name="ordersync.archive", base=LoggedTask)
+def archive(**_from_a_newer_sender: Any) -> None:
+    """Move orders that have long been done to the archive."""
+    archive_old_orders()

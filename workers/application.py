@@ -93,6 +93,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
             "ordersync.reconcile": {"queue": "upkeep"},
             "ordersync.check_hooks": {"queue": "upkeep"},
             "ordersync.drop_deliveries": {"queue": "upkeep"},
+            "ordersync.archive": {"queue": "upkeep"},
             "ordersync.recheck": {"queue": "upkeep"},
             "ordersync.report_errors": {"queue": "upkeep"},
         },
@@ -119,6 +120,11 @@ def _configuration(settings: Settings) -> dict[str, Any]:
                 "task": "ordersync.report_errors",
                 "schedule": crontab(day_of_month="1", hour="4", minute="7"),
                 "options": {"expires": 86_400},
+            },
+            "archive": {
+                "task": "ordersync.archive",
+                "schedule": crontab(hour="2", minute="41"),
+                "options": {"expires": 3600},
             },
         },
     }

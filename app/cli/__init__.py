@@ -20,8 +20,10 @@ from app.cli import (
     looking,
     repairing,
     reporting,
+    retention,
     running,
     tasks,
+    tracing,
     waiting,
 )
 from app.cli.root import main
@@ -41,9 +43,11 @@ __all__ = [
     "main",
     "repairing",
     "reporting",
+    "retention",
     "run",
     "running",
     "tasks",
+    "tracing",
     "waiting",
 ]
 

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Engine, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.db.store.base import clock_of
-from app.db.tables import events, secrets
+from app.db.tables import ARCHIVES, events, secrets, threads
 
 
 def kept(engine: Engine, name: str, *, make: Callable[[int], str]) -> str:
@@ -32,8 +32,13 @@ def kept(engine: Engine, name: str, *, make: Callable[[int], str]) -> str:
 
 
 def replace(engine: Engine, name: str, *, make: Callable[[int], str]) -> str:
-    """Put another secret of this name in the place of the one there is."""
+    """Put another secret of this name in the place of the one there is; every order's seals begin anew.
+
+    The numbers of events go on, for what belongs to an event is found by its number.
+    """
     with engine.begin() as connection:
+        # Whoever appends to the trail locks an order's row first: until then there is no event that we do not see.
+        connection.execute(update(threads).values(event_head=None))
         value = make(_last_event(connection))
         connection.execute(
             update(secrets).where(secrets.c.name == name).values(value=value, created_at=clock_of(connection))
@@ -42,4 +47,4 @@ def replace(engine: Engine, name: str, *, make: Callable[[int], str]) -> str:
 
 
 def _last_event(connection: Connection) -> int:
-    return connection.scalar(select(func.max(events.c.id))) or 0
+    return max(connection.scalar(select(func.max(each.c.id))) or 0 for each in (events, ARCHIVES[events]))

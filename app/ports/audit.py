@@ -29,7 +29,10 @@ class TrailEvent:
 
 @dataclass(frozen=True, slots=True)
 class Trail:
-    """An order's events in order, and what its row says of them. `bodies` are the digests of the raw bodies, by version."""
+    """An order's events in order, and what its row says of them.
+
+    `bodies` are the digests of the raw bodies, by version; empty for one that was erased.
+    """
 
     thread_id: int
     order_number: str
@@ -40,6 +43,65 @@ class Trail:
     erased_at: datetime | None
     events: Sequence[TrailEvent]
     bodies: Mapping[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One version of an order as the platform showed it. `completed` has the parts that were asked for apart.
+
+    `body` is empty where it was erased. `modified_raw` is the platform's own word for when it was changed.
+    """
+
+    version: int
+    status: str
+    modified_raw: str
+    read_at: datetime
+    body: str
+    completed: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PastError:
+    """An error that an order had, or has where `resolved_at` is None."""
+
+    id: int
+    stage: str
+    kind: str
+    reason: str
+    field: str | None
+    opened_at: datetime
+    resolved_at: datetime | None
+    resolution: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PastRepair:
+    """What a person changed of an order. `before` and `after` are JSON texts."""
+
+    layer: str
+    pointer: str
+    before: str
+    after: str
+    by: str
+    reason: str
+    at: datetime
+    ended_at: datetime | None
+    ended: str
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """All that is stored of how one order came to be as it is."""
+
+    trail: Trail
+    state: str
+    stage: str
+    reason: str
+    amended_version: int | None
+    archived_at: datetime | None
+    received: Sequence[Received]
+    errors: Sequence[PastError]
+    repairs: Sequence[PastRepair]
 
 
 class AuditStore(Protocol):
@@ -55,4 +117,12 @@ class AuditStore(Protocol):
 
     def threads_of(self, key: str) -> tuple[int, ...]:
         """The row ids of the orders with this number, or else this platform's id, the newest first."""
+        ...
+
+    def history_of(self, thread_id: int) -> History:
+        """All that is stored of one order's life, from the archive as well."""
+        ...
+
+    def ownerless_events(self) -> tuple[int, ...]:
+        """The order rows that events name and that are not there."""
         ...

@@ -35,6 +35,7 @@ from app.ports.explaining import ExplainingStore
 from app.ports.hooks import Delivery
 from app.ports.places import OrderPlace
 from app.ports.reporting import ErrorReport, OrderFilter, OrderRow
+from app.ports.retention import RetentionStore
 from app.ports.sales_channel import Seen
 from app.ports.systems import ErpChanges, ErpUse, Removal, SiteChanges, SiteUse
 
@@ -363,7 +364,7 @@ class OrderSummary:
     amended: bool = False
 
 
-class Store(AuditStore, DeskStore, ExplainingStore, Protocol):
+class Store(AuditStore, DeskStore, ExplainingStore, RetentionStore, Protocol):
     """The database, as the use-cases see it."""
 
     def now(self) -> datetime:

@@ -9,6 +9,7 @@ from app.db.engine import open_engine
 from app.db.migrate import migrate
 from tests.contracts.store import StoreContract
 from tests.contracts.store_adopt import AdoptContract
+from tests.contracts.store_archive import ArchiveContract
 from tests.contracts.store_deliveries import DeliveriesContract
 from tests.contracts.store_explaining import ExplainingContract
 from tests.contracts.store_reading import ReadingContract
@@ -39,6 +40,7 @@ class TestStoreOnSqlite(
     WorkbenchContract,
     ReportingContract,
     ExplainingContract,
+    ArchiveContract,
 ):
     @pytest.fixture
     def harness(self, migrated_sqlite: Path, sqlite_path: Path, sqlite_url: str) -> Iterator[SqlHarness]:

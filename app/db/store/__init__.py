@@ -1,6 +1,8 @@
 """The store: everything the use-cases ask of the database, on SQLite, PostgreSQL and MariaDB."""
 
 from app.db.store.adopting import Adopting
+from app.db.store.archive import Archive
+from app.db.store.audit import Audit
 from app.db.store.certificates import Certificates
 from app.db.store.configuration import Configuration
 from app.db.store.deliveries import Deliveries
@@ -11,6 +13,7 @@ from app.db.store.hooks import HooksAndAlerts
 from app.db.store.items import Items
 from app.db.store.looking import Looking
 from app.db.store.owed import OwedSteps
+from app.db.store.privacy import Privacy
 from app.db.store.reading import Reading
 from app.db.store.reporting import Reporting
 from app.db.store.resuming import Resuming
@@ -36,6 +39,9 @@ class SqlStore(
     Certificates,
     Deliveries,
     HooksAndAlerts,
+    Audit,
+    Archive,
+    Privacy,
     Workbench,
     Resuming,
     Explaining,

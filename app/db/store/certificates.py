@@ -4,10 +4,11 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Row, Select, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, FromClause, Row, Select, Table, and_, func, insert, select, update
 
 from app.db.store.base import Base, Entry, chunks
-from app.db.tables import certificates, inbox, orders, sites, steps, threads
+from app.db.store.both import either, of_both
+from app.db.tables import ARCHIVES, certificates, inbox, orders, sites, steps, threads
 from app.db.types import storable
 from app.domain.road import Owed, State, StepState
 from app.domain.trail import digest
@@ -31,16 +32,21 @@ class Certificates(Base):
         self, site_id: int, *, since: datetime | None, until: datetime, after: int, limit: int
     ) -> tuple[tuple[int, StoredOrder], ...]:
         """Orders of this site that were written and are dated from `since` to `until`, with the id of their row, beyond `after`."""
-        query = (
-            _stored()
-            .where(orders.c.site_id == site_id, orders.c.order_date <= until, orders.c.id > after)
-            .order_by(orders.c.id)
-            .limit(limit)
-        )
-        if since is not None:
-            query = query.where(orders.c.order_date >= since)
+
+        def dated(orders: Table) -> Select[Any]:
+            query = select(orders.c.id, orders.c.thread_id).where(
+                orders.c.site_id == site_id, orders.c.order_date <= until, orders.c.id > after
+            )
+            return query if since is None else query.where(orders.c.order_date >= since)
+
+        both = of_both(dated, orders)
         with self._reading() as connection:
-            return tuple((row.order_row, _order(row)) for row in connection.execute(query))
+            page = connection.execute(both.order_by(both.selected_columns.id).limit(limit)).all()
+            found: dict[int, StoredOrder] = {}
+            for part in chunks([row.thread_id for row in page]):
+                rows = connection.execute(_stored().where(threads.c.id.in_(part)))
+                found.update((row.id, _order(row)) for row in rows)
+        return tuple((row.id, found[row.thread_id]) for row in page)
 
     def restore_bodies(self, site_id: int, seen: Collection[Seen], *, read_at: datetime) -> int:
         """Store again what the platform sends of versions whose body is not there any more; those that differ are left out."""
@@ -128,32 +134,33 @@ def _of(bodies: FromClause, version: ColumnElement[Any]) -> ColumnElement[bool]:
 
 
 def _stored() -> Select[Any]:
-    export = (steps.c.thread_id == threads.c.id) & (steps.c.kind == Owed.EXPORT)
-    return (
+    """Orders with what belongs to them, be it live or in the archive."""
+    query = (
         select(
+            threads.c.id,
             threads.c.platform_order_id,
             threads.c.order_number,
             threads.c.state,
             threads.c.stage,
             threads.c.reason,
             threads.c.amended_version,
-            inbox.c.id.label("body"),
+            either(inbox, "id").label("body"),
             _amendment.c.id.label("amended_body"),
-            orders.c.id.label("order_row"),
-            orders.c.total,
-            orders.c.currency,
-            orders.c.erp_id,
-            orders.c.external_number,
-            steps.c.state.label("export"),
-            steps.c.document_id,
-            steps.c.document_number,
+            *(either(orders, name) for name in ("total", "currency", "erp_id", "external_number")),
+            either(steps, "state").label("export"),
+            *(either(steps, name) for name in ("document_id", "document_number")),
         )
         .select_from(threads)
-        .outerjoin(orders, orders.c.thread_id == threads.c.id)
-        .outerjoin(inbox, _of(inbox, threads.c.version))
+        # An order that is amended is not in the archive.
         .outerjoin(_amendment, _of(_amendment, threads.c.amended_version))
-        .outerjoin(steps, export)
     )
+    for bodies in (inbox, ARCHIVES[inbox]):
+        query = query.outerjoin(bodies, _of(bodies, threads.c.version))
+    for written in (orders, ARCHIVES[orders]):
+        query = query.outerjoin(written, written.c.thread_id == threads.c.id)
+    for owed in (steps, ARCHIVES[steps]):
+        query = query.outerjoin(owed, (owed.c.thread_id == threads.c.id) & (owed.c.kind == Owed.EXPORT))
+    return query
 
 
 def _order(row: Row[Any]) -> StoredOrder:
@@ -177,11 +184,15 @@ def _order(row: Row[Any]) -> StoredOrder:
 
 def _missing_bodies(site_id: int, platform_order_ids: list[str]) -> list[Select[Any]]:
     latest = func.coalesce(threads.c.amended_version, threads.c.version)
+    away = ARCHIVES[inbox]
+    # What was erased stays erased.
+    mine = (threads.c.site_id == site_id, threads.c.erased_at.is_(None))
     return [
         select(threads.c.id, threads.c.platform_order_id, latest.label("version"), threads.c.content_hash)
         .select_from(threads)
         .outerjoin(inbox, _of(inbox, latest))
-        .where(threads.c.site_id == site_id, threads.c.platform_order_id.in_(part), inbox.c.id.is_(None))
+        .outerjoin(away, _of(away, latest))
+        .where(*mine, threads.c.platform_order_id.in_(part), inbox.c.id.is_(None), away.c.id.is_(None))
         for part in chunks(platform_order_ids)
     ]
 

@@ -1,13 +1,16 @@
 """Looking: what people and scripts ask for."""
 
 import json
+from operator import attrgetter, itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, Select, Table, func, or_, select
 
 from app.db.store.base import Base
+from app.db.store.both import either, of_both
 from app.db.store.upkeep import as_run, run_counts
 from app.db.tables import (
+    ARCHIVES,
     addresses,
     error_orders,
     events,
@@ -68,13 +71,14 @@ class Looking(Base):
             select(
                 threads,
                 sites.c.name.label("site"),
-                orders.c.total,
-                orders.c.currency,
-                orders.c.acknowledged_at,
-                orders.c.erp_document_number,
+                *(
+                    either(orders, name)
+                    for name in ("total", "currency", "acknowledged_at", "erp_document_number")
+                ),
             )
             .join(sites, sites.c.id == threads.c.site_id)
             .outerjoin(orders, orders.c.thread_id == threads.c.id)
+            .outerjoin(ARCHIVES[orders], ARCHIVES[orders].c.thread_id == threads.c.id)
             .order_by(threads.c.id.desc())
             .limit(limit)
         )
@@ -119,47 +123,42 @@ class Looking(Base):
             ).first()
             if found is None:
                 return None
-            order = connection.execute(select(orders).where(orders.c.thread_id == found.id)).first()
 
-            def rows(query: Any) -> list[dict[str, Any]]:
-                return [dict(row._mapping) for row in connection.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name
+            def rows(table: Table, by: str, **where: Any) -> list[dict[str, Any]]:
+                """Of the live table and of its archive."""
 
-            of_order = -1 if order is None else order.id
-            bodies = select(inbox.c.version, inbox.c.status, inbox.c.modified_raw, inbox.c.read_at)
+                def query(table: Table) -> Select[Any]:
+                    return select(table).where(*(table.c[name] == value for name, value in where.items()))
+
+                found = [dict(row._mapping) for row in connection.execute(of_both(query, table))]  # noqa: SLF001 - SQLAlchemy's public name
+                return sorted(found, key=itemgetter(by))
+
+            order = next(iter(rows(orders, "id", thread_id=found.id)), None)
+            of_order = -1 if order is None else order["id"]
+            place = {"site_id": found.site_id, "platform_order_id": found.platform_order_id}
             return {
                 "thread": dict(found._mapping),  # noqa: SLF001 - SQLAlchemy's public name
-                "order": None if order is None else dict(order._mapping),  # noqa: SLF001 - SQLAlchemy's public name
-                "addresses": rows(
-                    select(addresses).where(addresses.c.order_id == of_order).order_by(addresses.c.kind)
-                ),
-                "lines": rows(
-                    select(lineitems).where(lineitems.c.order_id == of_order).order_by(lineitems.c.position)
-                ),
-                "steps": rows(select(steps).where(steps.c.thread_id == found.id).order_by(steps.c.id)),
-                "errors": rows(
-                    select(error_orders)
-                    .where(error_orders.c.thread_id == found.id)
-                    .order_by(error_orders.c.id)
-                ),
+                "order": order,
+                "addresses": rows(addresses, "kind", order_id=of_order),
+                "lines": rows(lineitems, "position", order_id=of_order),
+                "steps": rows(steps, "id", thread_id=found.id),
+                "errors": rows(error_orders, "id", thread_id=found.id),
                 "events": self._told(connection, found.id),
-                "versions": rows(
-                    bodies.where(
-                        inbox.c.site_id == found.site_id, inbox.c.platform_order_id == found.platform_order_id
-                    ).order_by(inbox.c.version)
-                ),
+                "versions": [
+                    {name: each[name] for name in ("version", "status", "modified_raw", "read_at")}
+                    for each in rows(inbox, "version", **place)
+                ],
             }
 
     def _told(self, connection: Connection, thread_id: int) -> list[dict[str, Any]]:
         """The events of an order, each with the reason it quotes; what was sent and received is the trail's to show."""
-        query = (
-            select(events, payloads.c.body)
-            .outerjoin(
-                payloads,
-                (payloads.c.thread_id == events.c.thread_id) & (payloads.c.number == events.c.number),
-            )
-            .where(events.c.thread_id == thread_id)
-            .order_by(events.c.id)
-        )
+
+        def query(events: Table, payloads: Table) -> Select[Any]:
+            apart = (payloads.c.thread_id == events.c.thread_id) & (payloads.c.number == events.c.number)
+            told = select(events, payloads.c.body).outerjoin(payloads, apart)
+            return told.where(events.c.thread_id == thread_id)
+
+        found = connection.execute(of_both(query, events, payloads))
         return [
             {
                 "id": row.id,
@@ -169,7 +168,7 @@ class Looking(Base):
                 "by": row.by,
                 "detail": {**row.detail, **_quoted(row.body)},
             }
-            for row in connection.execute(query)
+            for row in sorted(found, key=attrgetter("id"))
         ]
 
     def totals(self) -> Json:

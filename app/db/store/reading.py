@@ -3,11 +3,13 @@
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, Select, Table, bindparam, insert, select, update
 
 from app.db.store.base import Base, Entry, chunks, cut, lease_free
+from app.db.store.both import bring_back, of_both
 from app.db.store.road import resolve_errors
 from app.db.store.upkeep import as_run, run_counts
 from app.db.tables import batches, events, inbox, orders, runs, sites, steps, threads
@@ -232,6 +234,15 @@ def _closing(reason: str) -> dict[str, Any]:
     }
 
 
+def _exports(thread_ids: list[int], steps: Table) -> Select[Any]:
+    columns = (steps.c.thread_id, steps.c.state, steps.c.document_id, steps.c.intent_at)
+    return select(*columns).where(steps.c.thread_id.in_(thread_ids), steps.c.kind == Owed.EXPORT)
+
+
+def _told_gone(thread_ids: list[int], events: Table) -> Select[Any]:
+    return select(events.c.thread_id).where(events.c.thread_id.in_(thread_ids), events.c.event == "gone")
+
+
 class _Page:
     """Collects what one page changes and stores it in bulk. Lives for one transaction."""
 
@@ -264,15 +275,13 @@ class _Page:
             self._known.update((row.platform_order_id, row) for row in rows)
         # Asked only now that the threads are locked, and by itself: an export's intent takes the same locks first, so its
         # state cannot be older than what is decided here.
-        exports = select(steps.c.thread_id).where(steps.c.kind == Owed.EXPORT, steps.c.state.in_(SENT))
         for part in chunks([row.id for row in self._known.values()]):
-            self._sent.update(self._connection.scalars(exports.where(steps.c.thread_id.in_(part))))
-            # An intent outlives a failure after which something may still come of it.
-            may_be_there = (steps.c.document_id != "") | steps.c.intent_at.is_not(None)
-            linked = select(steps.c.thread_id).where(
-                steps.c.thread_id.in_(part), steps.c.kind == Owed.EXPORT, may_be_there
-            )
-            self._linked.update(self._connection.scalars(linked))
+            for export in self._connection.execute(of_both(partial(_exports, part), steps)):
+                if export.state in SENT:
+                    self._sent.add(export.thread_id)
+                # An intent outlives a failure after which something may still come of it.
+                if export.document_id or export.intent_at is not None:
+                    self._linked.add(export.thread_id)
 
     def is_new(self, seen: Seen) -> bool:
         return seen.platform_order_id not in self._known and seen.platform_order_id not in self._new
@@ -335,6 +344,8 @@ class _Page:
         return asked_before or abs(behind) < _REPLICA_LAG
 
     def flush(self, *, full: bool) -> Stored:
+        # Something happens to them again; what is only seen to be gone stays where it is.
+        bring_back(self._connection, [row.id for row, _ in (*self._again, *self._amended, *self._closed)])
         skipped = sum(1 for sighting in self._new.values() if sighting.skip)
         to_run = len(self._new) - skipped + len(self._again)
         batch_id = self._batch() if to_run else None
@@ -416,7 +427,14 @@ class _Page:
             return
         amended = {row.id for row, _ in self._amended}
         closed = {row.id for row, _ in self._closed}
-        different = [pair for pair in both if pair[1].seen.content_hash != pair[0].content_hash]
+        again = {row.id for row, _ in self._again}
+        different = [
+            (row, sighting)
+            for row, sighting in both
+            # An order that is wanted again after its data was erased begins with what is read now.
+            if sighting.seen.content_hash != row.content_hash
+            or (row.id in again and row.erased_at is not None)
+        ]
         latest = {row.id: row.version for row, _ in both}
         latest |= {row.id: max(row.version, row.amended_version or 0) + 1 for row, _ in different}
         if different:
@@ -458,14 +476,13 @@ class _Page:
                 if self._run_id is not None:
                     values["run_id"] = self._run_id
             self._connection.execute(update(threads).where(threads.c.id == row.id).values(**values))
-        again = [row.id for row, _ in self._again]
         if again:
             self._connection.execute(
                 update(steps)
                 .where(steps.c.thread_id.in_(again))
                 .values(lease_until=None, lease_token=None, fence=steps.c.fence + 1)
             )
-            resolve_errors(self._connection, again, resolution="a new version arrived", now=self._now)
+            resolve_errors(self._connection, sorted(again), resolution="a new version arrived", now=self._now)
         stored = {row.id for row, _ in different}
         self._note(
             [
@@ -489,9 +506,7 @@ class _Page:
         if closed:
             values = {**_closing("It is no longer on the platform."), "updated_at": self._now}
             self._connection.execute(update(threads).where(threads.c.id.in_(closed)).values(**values))
-        told = select(events.c.thread_id).where(
-            events.c.thread_id.in_([row.id for row in self._gone]), events.c.event == "gone"
-        )
+        told = of_both(partial(_told_gone, [row.id for row in self._gone]), events)
         known = set(self._connection.scalars(told)) if self._gone else set()
         self._note([Entry(row.id, "fetch", "gone") for row in self._gone if row.id not in known])
         return closed

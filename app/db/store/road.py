@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Column, Connection, Row, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import Column, Connection, Row, Select, Table, bindparam, delete, func, insert, select, update
 
 from app.db.store.base import NARROW_FROM, Base, Entry, chunks, cut, lease_free
+from app.db.store.both import of_both
 from app.db.store.repairs import repairs_of
 from app.db.store.rows import DoesNotFit, address_rows, line_rows, order_row
 from app.db.tables import addresses, batches, error_orders, inbox, lineitems, orders, steps, threads, waits
@@ -432,14 +434,11 @@ def unfit_sentence(order: Order) -> tuple[str, str] | None:
 
 def number_taken(connection: Connection, order: Order, *, erp_id: int, thread_id: int) -> str | None:
     """The sentence that says which other order has this order's number, or None."""
-    other = connection.scalar(
-        select(orders.c.platform_order_id).where(
-            orders.c.erp_id == erp_id,
-            orders.c.external_number == order.number.upper(),
-            orders.c.thread_id != thread_id,
-        )
-    )
-    return None if other is None else _taken_by(order.number, other)
+    having = partial(_having, [order.number.upper()], {erp_id})
+    for other in connection.execute(of_both(having, orders)):
+        if other.thread_id != thread_id:
+            return _taken_by(order.number, other.platform_order_id)
+    return None
 
 
 def _taken_by(number: str, platform_order_id: str) -> str:
@@ -459,6 +458,12 @@ def rewrite(connection: Connection, thread_id: int, order: Order, *, now: dateti
 
 def _unwritable(passed: Passed, reason: str, *, field: str) -> Failed:
     return Failed(id=passed.thread_id, reason=reason, kind="validation", field=field, order=passed.order)
+
+
+def _having(external_numbers: list[str], erp_ids: set[int], orders: Table) -> Select[Any]:
+    columns = (orders.c.erp_id, orders.c.external_number, orders.c.thread_id, orders.c.platform_order_id)
+    mine = (orders.c.erp_id.in_(erp_ids), orders.c.external_number.in_(external_numbers))
+    return select(*columns).where(*mine)
 
 
 class _Writer:
@@ -507,11 +512,8 @@ class _Writer:
         owner: dict[tuple[int, str], str] = {}
         numbers = [row.header["external_number"] for row in rows.values()]
         for part in chunks(numbers):
-            query = select(
-                orders.c.erp_id, orders.c.external_number, orders.c.thread_id, orders.c.platform_order_id
-            )
-            of_erps = orders.c.erp_id.in_(set(self._erp_ids.values()))
-            for other in self._connection.execute(query.where(of_erps, orders.c.external_number.in_(part))):
+            having = partial(_having, part, set(self._erp_ids.values()))
+            for other in self._connection.execute(of_both(having, orders)):
                 if other.thread_id not in rows:
                     owner[other.erp_id, other.external_number] = other.platform_order_id
         for thread_id, row in rows.items():

@@ -3,10 +3,12 @@
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Table, case, delete, func, select, update
+from sqlalchemy import Connection, Select, Table, case, delete, func, select, update
 
 from app.db.store.base import Base
+from app.db.store.both import of_both
 from app.db.tables import (
+    ARCHIVES,
     alerts,
     batches,
     certificates,
@@ -107,7 +109,13 @@ class Systems(Base):
                 or _erp_use(connection, erp_id).unfinished
             ):
                 return Removal.IN_USE
-            traces = (orders.c.erp_id, id_map.c.erp_id, sites.c.erp_id, runs.c.erp_id)
+            traces = (
+                orders.c.erp_id,
+                ARCHIVES[orders].c.erp_id,
+                id_map.c.erp_id,
+                sites.c.erp_id,
+                runs.c.erp_id,
+            )
             if any(
                 connection.execute(select(column).where(column == erp_id).limit(1)).first()
                 for column in traces
@@ -201,14 +209,21 @@ def _site_use(connection: Connection, site_id: int) -> SiteUse:
 
 
 def _erp_use(connection: Connection, erp_id: int) -> ErpUse:
-    written = select(func.count()).select_from(orders).where(orders.c.erp_id == erp_id)
-    unfinished = written.join(threads, threads.c.id == orders.c.thread_id).where(
-        threads.c.state.in_(UNFINISHED)
+    def written(orders: Table) -> Select[Any]:
+        return select(func.count()).select_from(orders).where(orders.c.erp_id == erp_id)
+
+    def sent(orders: Table, steps: Table) -> Select[Any]:
+        export = (steps.c.thread_id == orders.c.thread_id) & (steps.c.kind == Owed.EXPORT)
+        may_be_there = steps.c.state.in_(SENT) | steps.c.intent_at.is_not(None)
+        return written(orders).join(steps, export).where(may_be_there)
+
+    unfinished = (
+        written(orders)
+        .join(threads, threads.c.id == orders.c.thread_id)
+        .where(threads.c.state.in_(UNFINISHED))
     )
-    export = (steps.c.thread_id == orders.c.thread_id) & (steps.c.kind == Owed.EXPORT)
-    sent = written.join(steps, export).where(steps.c.state.in_(SENT) | steps.c.intent_at.is_not(None))
     return ErpUse(
-        written=int(connection.execute(written).scalar_one()),
+        written=sum(connection.scalars(of_both(written, orders))),
         unfinished=int(connection.execute(unfinished).scalar_one()),
-        sent=int(connection.execute(sent).scalar_one()),
+        sent=sum(connection.scalars(of_both(sent, orders, steps))),
     )
