@@ -3,17 +3,20 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from app.ports.desk import Repair
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """`body` is what the platform showed of the order's present version, with all its parts; None where it was erased.
 
     `sent` is the text of the request by which the order was last written to the ERP, as its `Exchange` had it; None where
-    nothing was sent, or where that is not stored.
+    nothing was sent, or where that is not stored. `repairs` are what people have changed of it.
     """
 
     body: str | None
     sent: str | None
+    repairs: tuple[Repair, ...] = ()
 
 
 class ExplainingStore(Protocol):

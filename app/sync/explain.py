@@ -1,13 +1,16 @@
 """How every amount of an order came about: from the platform's figures over our own rules to the lines of the ERP."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from app.domain import document
 from app.domain.order import LineType, Order, sku_key
+from app.domain.overlay import Conflict, Layer
 from app.domain.road import Stage
 from app.errors import Misconfigured, OrderSyncError, UsageError
+from app.ports.desk import Repair
 from app.ports.erp import Draft, ErpItem, ItemKind, Plan
 from app.ports.sales_channel import Figure, Makes
 from app.ports.store import ErpRow, Site
@@ -16,12 +19,16 @@ from app.sync.explained_sums import erp_sums, order_sums
 from app.sync.explanation import Explanation
 from app.sync.options import erp_options
 from app.sync.parts import Parts, erp_of
+from app.sync.repaired import normalized, repaired_body, shown
 
 _SOMEBODY = "?"
 """Stands for a customer that is not known yet: no amount depends on who it is."""
 _TELLING = 200
 _PLANNED = frozenset((Stage.WRITE, Stage.DELIVER))
 """Where an order stands whose kits are expanded and whose credit is spread, so that it can be written."""
+
+
+_AMOUNT_OF_LINE = re.compile(r"/lines/(\d+)/(amount|listed|nominal|tax)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,7 @@ class _Material:
     erp_total: Decimal | None
     waiting_version: int | None
     sent: str | None
+    repairs: tuple[Repair, ...]
 
 
 def explain(parts: Parts, key: str, *, line: int | None = None) -> Explanation:
@@ -109,6 +117,7 @@ def _material(parts: Parts, key: str) -> _Material:
         erp_total=None if row is None else row["erp_total"],
         waiting_version=thread["amended_version"],
         sent=evidence.sent,
+        repairs=evidence.repairs,
     )
 
 
@@ -143,13 +152,44 @@ def _from_platform(
         return None, ()
     try:
         channel = parts.peers.channel(material.site)
-        order = channel.normalize(material.body, prefix=material.site.prefix)
-        return order, channel.figures(material.body, prefix=material.site.prefix)
+        body = repaired_body(material.body, material.repairs)
+        order = normalized(channel, material.body, prefix=material.site.prefix, repairs=material.repairs)
+        notes += [_changed(each) for each in material.repairs]
+        figures = channel.figures(body, prefix=material.site.prefix)
+        return order, _with_repairs(order, figures, material.repairs)
+    except Conflict as conflict:
+        notes.append(f"The repair of {conflict.change.pointer} no longer fits what the platform shows.")
+        return None, ()
     except OrderSyncError as error:
         # A reason that is stored is cut to its column.
         if error.reason[:_TELLING] not in material.reason:
             notes.append(f"The platform's figures cannot be told: {error.reason}")
         return None, ()
+
+
+def _changed(repair: Repair) -> str:
+    change = repair.change
+    why = f" ({repair.reason})" if repair.reason else ""
+    return f"{repair.by} changed {change.pointer} from {shown(change.before)} to {shown(change.after)}{why}."
+
+
+def _with_repairs(order: Order, figures: Sequence[Figure], repairs: Sequence[Repair]) -> tuple[Figure, ...]:
+    """The figures; where a person has changed an amount of a line, theirs instead of the platform's."""
+    theirs: dict[tuple[int | None, Makes], Figure] = {}
+    for each in repairs:
+        found = _AMOUNT_OF_LINE.fullmatch(each.change.pointer)
+        if each.layer is Layer.ORDER and found is not None:
+            position, makes = order.lines[int(found[1])].position, Makes(found[2])
+            theirs[position, makes] = Figure(
+                position=position,
+                makes=makes,
+                name=f"as {each.by} changed it",
+                pointer=each.change.pointer,
+                text=str(each.change.after),
+                value=Decimal(str(each.change.after)),
+            )
+    kept = [each for each in figures if (each.position, each.makes) not in theirs]
+    return (*kept, *theirs.values())
 
 
 def _waiting(version: int) -> str:
