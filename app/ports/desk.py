@@ -215,7 +215,7 @@ class DeskStore(Protocol):
     """What the desk asks of the database. A change is for the order at a revision; a later one is left alone."""
 
     def desk_threads(self, key: str) -> tuple[int, ...]:
-        """The orders that a key names: by number, or else the one of the error with this id, or else by the platform's id."""
+        """The orders that a key names: by number, or else all of the error with this id and by the platform's id."""
         ...
 
     def desk_orders(self, thread_ids: Collection[int]) -> tuple[DeskOrder, ...]:

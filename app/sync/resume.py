@@ -64,7 +64,7 @@ def orders_named(parts: Parts, keys: Sequence[str]) -> tuple[DeskOrder, ...]:
             raise UsageError(f"There is no order {key!r}, and no error with that id.")
         if len(threads) > 1:
             names = ", ".join(each.name for each in parts.store.desk_orders(threads))
-            raise UsageError(f"{key!r} names several orders ({names}); give the order's number.")
+            raise UsageError(f"{key!r} names several orders ({names}): give the order's number.")
         found[threads[0]] = None
     return parts.store.desk_orders(list(found))
 

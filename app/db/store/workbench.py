@@ -25,17 +25,16 @@ class Workbench(Base):
     """Orders under a person's hands."""
 
     def desk_threads(self, key: str) -> tuple[int, ...]:
-        """The orders that a key names: by number, or else the one of the error with this id, or else by the platform's id."""
-        queries = [select(threads.c.id).where(threads.c.order_number == key)]
-        if is_row_id(key):
-            queries.append(select(error_orders.c.thread_id).where(error_orders.c.id == int(key)))
-        queries.append(select(threads.c.id).where(threads.c.platform_order_id == key))
+        """The orders that a key names: by number, or else all of the error with this id and by the platform's id."""
         with self._reading() as connection:
-            for query in queries:
-                found = tuple(connection.scalars(query))
-                if found:
-                    return found
-        return ()
+            found = tuple(connection.scalars(select(threads.c.id).where(threads.c.order_number == key)))
+            if found:
+                return found
+            others = list(connection.scalars(select(threads.c.id).where(threads.c.platform_order_id == key)))
+            if is_row_id(key):
+                by_error = select(error_orders.c.thread_id).where(error_orders.c.id == int(key))
+                others += connection.scalars(by_error)
+            return tuple(dict.fromkeys(others))
 
     def desk_orders(self, thread_ids: Collection[int]) -> tuple[DeskOrder, ...]:
         """These orders with all that the desk needs, by thread."""
