@@ -29,6 +29,7 @@ _TOLD: Mapping[tuple[str, str], str] = {
     ): "changed in the shop after it was sent: version {version} is kept and was sent nowhere",
     ("fetch", "closed"): "closed: the shop does not want it any more (version {version})",
     ("fetch", "gone"): "no longer in the shop",
+    ("fetch", "completed"): "the parts that the shop shows apart were read, version {version}",
     ("fetch", "body_restored"): "what the shop sent of version {version} was lost, and was read again",
     **{(stage, "passed"): sentence for stage, sentence in _ROAD.items()},
     ("acknowledge", "acknowledged"): "marked in the shop as taken over",
@@ -57,7 +58,18 @@ _ANYWHERE: Mapping[str, str] = {
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86_400.0
 
 _SAID_BY_SENTENCE = frozenset(
-    ("version", "sha256", "until", "kind", "document", "document_id", "total", "customer", "to")
+    (
+        "version",
+        "sha256",
+        "completed_sha256",
+        "until",
+        "kind",
+        "document",
+        "document_id",
+        "total",
+        "customer",
+        "to",
+    )
 )
 
 

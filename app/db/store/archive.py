@@ -34,7 +34,7 @@ class Archive(Base):
                 .order_by(threads.c.id)
                 .limit(limit)
                 # Whoever works on one of them is quicker; it moves another night.
-                .with_for_update(skip_locked=True, of=threads)
+                .with_for_update(skip_locked=True)
             )
             found = list(connection.scalars(ripe))
             if not found:
