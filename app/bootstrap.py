@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from cryptography.fernet import MultiFernet
 from sqlalchemy import Engine, exc, make_url
@@ -38,6 +38,8 @@ from app.settings import Settings, load_settings
 from app.sync import inline, pipeline
 from app.sync.archive import archive_nightly
 from app.sync.audit import Seals
+from app.sync.by_hand import end_task
+from app.sync.error_report import tell_of_errors
 from app.sync.hook_setup import check_due as check_hooks_due
 from app.sync.hooks import read_due
 from app.sync.items import sync_items
@@ -63,6 +65,7 @@ __all__ = [
     "check_hooks_due",
     "close_runs",
     "drop_old_deliveries",
+    "end_task",
     "holds_up",
     "inline",
     "load_settings",
@@ -72,7 +75,10 @@ __all__ = [
     "reconcile_nightly",
     "sweep",
     "sync_items",
+    "tell_of_errors",
 ]
+
+T = TypeVar("T")
 
 _AUDIT = "audit"
 """The name under which the key of the audit trail's seals is kept."""
@@ -294,7 +300,18 @@ class Names:
 
 
 def connected_names() -> Names:
-    """For completion: what is connected, by this process's settings. Nothing where the database cannot be asked quickly.
+    """For completion: what is connected, by this process's settings. Nothing where the database cannot be asked quickly."""
+    return asked_quickly(_names) or Names()
+
+
+def _names(store: SqlStore) -> Names:
+    return Names(
+        sites=tuple(each.name for each in store.sites()), erps=tuple(each.name for each in store.erps())
+    )
+
+
+def asked_quickly(question: Callable[[SqlStore], T]) -> T | None:
+    """For completion: what the store answers, by this process's settings. None where the database cannot be asked quickly.
 
     Makes no database, no key and no migration, and waits no longer than a person who has pressed a key.
     """
@@ -303,20 +320,16 @@ def connected_names() -> Names:
         url = make_url(settings.database_url)
         if settings.embedded_database:
             if not Path(url.database or "").is_file():
-                return Names()
+                return None
         else:
             url = url.update_query_dict({"connect_timeout": "2"})
         engine = open_engine(url.render_as_string(hide_password=False), busy_seconds=1.0)
         try:
-            store = SqlStore(engine, audit_key=bytes)
-            return Names(
-                sites=tuple(each.name for each in store.sites()),
-                erps=tuple(each.name for each in store.erps()),
-            )
+            return question(SqlStore(engine, audit_key=bytes))
         finally:
             engine.dispose()
     except (OrderSyncError, OSError, SQLAlchemyError):
-        return Names()
+        return None
 
 
 _of_process: dict[int, Program] = {}

@@ -10,13 +10,14 @@ import redis
 import structlog
 from kombu.exceptions import OperationalError
 
-from app.bootstrap import Program, close_runs
+from app.bootstrap import Bell, Program, close_runs
 from app.errors import Misconfigured
 from app.passes import connect
 from app.ports.deliveries import DueSite
 from app.ports.store import Run
 from app.runtime import ProcessGroup, broker_url
 from app.settings import Settings
+from tasks.chains import road_chain
 from workers.application import make_app
 
 log = structlog.get_logger("ordersync.door")
@@ -44,9 +45,26 @@ class Workers:
         # Nobody asks for a result; subscribing to one would fail in ways of its own while the broker is away.
         self._app.send_task(f"ordersync.{task}", kwargs=arguments, ignore_result=True)
 
+    def ring(self, bell: Bell, countdown: float | None = None) -> bool:
+        """Send the chain that takes a batch from a link to the road's end, to start in `countdown` seconds.
+
+        Returns whether the broker took it. Where it did not, nothing is lost: what is stored stays due, and the sweeper rings.
+        """
+        try:
+            road_chain(bell, countdown=countdown, app=self._app).apply_async()
+        except OperationalError as error:
+            log.warning("not_rung", link=str(bell.link), batch=bell.batch_id, failure=type(error).__name__)
+            return False
+        return True
+
     def answer(self) -> bool:
-        """Whether any worker answers within a second."""
-        return bool(self._app.control.ping(timeout=_ASK_SECONDS, limit=1))
+        """Whether any worker answers within a second. Raises `Misconfigured` where the broker does not."""
+        try:
+            return bool(self._app.control.ping(timeout=_ASK_SECONDS, limit=1))
+        except OperationalError as error:
+            raise Misconfigured(
+                f"The broker does not answer ({type(error).__name__}); nothing was sent. See `ordersync doctor broker`."
+            ) from None
 
     def wait_until_they_answer(self, *, seconds: float = _START_SECONDS) -> None:
         """Return when a worker answers. Raises `Misconfigured` where none does."""

@@ -50,7 +50,8 @@ def _plain(value: object) -> str:
 class RunProgress:
     """A progress bar over the orders of a run; call it with the run's counts."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, begins: str = "Reading orders") -> None:
+        self._begins = begins
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -60,7 +61,7 @@ class RunProgress:
             console=console,
             transient=True,
         )
-        self._task = self._progress.add_task("Reading orders", total=None)
+        self._task = self._progress.add_task(begins, total=None)
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -75,16 +76,17 @@ class RunProgress:
         """Show how many orders have come to an end."""
         fetched = counts.get("fetched", 0)
         ended = fetched - counts.get("moving", 0)
-        text = "Orders on the road" if fetched else "Reading orders"
+        text = "Orders on the road" if fetched else self._begins
         self._progress.update(self._task, description=text, completed=ended, total=fetched or None)
 
 
 def run_table(report: Mapping[str, Any]) -> RenderableType:
     """A run's counts and what did not go through."""
-    table = Table(title=f"{report['site']}: {report['state']} in {report['seconds']} s", title_justify="left")
-    for name in COUNTED:
-        table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
-    table.add_row(*(str(report[name]) for name in COUNTED))
+    name = report["site"] or f"run {report['run']}"
+    table = Table(title=f"{name}: {report['state']} in {report['seconds']} s", title_justify="left")
+    for each in COUNTED:
+        table.add_column(each, justify="right", no_wrap=True, min_width=len(each))
+    table.add_row(*(str(report[each]) for each in COUNTED))
     parts: list[RenderableType] = [table]
     if report["reason"]:
         parts.append(Text(report["reason"], style="yellow"))

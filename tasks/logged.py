@@ -7,10 +7,13 @@ from celery import Task
 from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
 from kombu.exceptions import OperationalError
 
-from app.bootstrap import DATABASE_AWAY
-from app.errors import Misconfigured
+from app.bootstrap import DATABASE_AWAY, end_task, program_of_process
+from app.errors import Misconfigured, OrderSyncError
 
 log = structlog.get_logger("ordersync.task")
+
+
+_NOT_ENDED: tuple[type[Exception], ...] = (*DATABASE_AWAY, OrderSyncError)
 
 
 class TaskEnded(Exception):
@@ -22,24 +25,30 @@ class OrdersWait(Exception):
 
 
 class LoggedTask(Task):  # type: ignore[misc] # Celery has no types.
-    """Binds what a task's lines belong to, and tells of its failures in our own words: Celery's quote them."""
+    """Binds what a task's lines belong to, and tells of its failures in our own words: Celery's quote them.
+
+    A task returns nothing, or a sentence that says why it did not do what it was sent for. Where somebody watches it, the run
+    `watched_run` ends with it.
+    """
 
     throws = (TaskEnded,)
 
-    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+    def __call__(self, *arguments: Any, watched_run: int | None = None, **keywords: Any) -> None:
         """Run the task. Raises `TaskEnded` for every failure; it has been logged then."""
         context = {
             "task": self.name,
             "task_id": self.request.id,
             "site": keywords.get("site"),
             "erp": keywords.get("erp"),
-            "run": keywords.get("run_id"),
+            "run": keywords.get("run_id") or watched_run,
             "batch": keywords.get("batch_id"),
         }
         known = {name: value for name, value in context.items() if value}
         with structlog.contextvars.bound_contextvars(**known):
             try:
-                return self.run(*arguments, **keywords)
+                reason = self.run(*arguments, **keywords) or ""
+                if watched_run is not None:
+                    end_task(program_of_process().parts, watched_run, reason=reason)
             except (Ignore, Reject, Retry):
                 raise
             except SoftTimeLimitExceeded as error:
@@ -56,5 +65,18 @@ class LoggedTask(Task):  # type: ignore[misc] # Celery has no types.
             except Exception as error:
                 failure = type(error).__name__
                 log.exception("task_failed", failure=failure)
+            else:
+                return
+            if watched_run is not None:
+                _end_failed(watched_run, failure)
         # Outside of the handler, so that the failure itself is no part of what Celery sends.
         raise TaskEnded(failure)
+
+
+def _end_failed(run_id: int, failure: str) -> None:
+    """Whoever watches the task is told that it failed; where even that fails, the sweeper gives the run up later."""
+    reason = f"It failed ({failure}); the worker's log says more."
+    try:
+        end_task(program_of_process().parts, run_id, reason=reason)
+    except _NOT_ENDED as error:
+        log.warning("run_not_ended", failure=type(error).__name__)

@@ -7,10 +7,11 @@ lost, late or doubled without harm: a task works on what the database says is du
 from typing import Any
 
 import structlog
-from celery import Task, chain, shared_task, signature
+from celery import Task, shared_task
 from kombu.exceptions import OperationalError
 
 from app.bootstrap import Bell, Link, Owed, Stage, holds_up, inline, pipeline, program_of_process, read_due
+from tasks.chains import road_chain
 from tasks.logged import LoggedTask, OrdersWait
 
 log = structlog.get_logger("ordersync.road")
@@ -18,13 +19,8 @@ log = structlog.get_logger("ordersync.road")
 
 def ring(bell: Bell, *, countdown: float | None = None) -> None:
     """Send the chain that takes a batch from a link to the road's end, to start in `countdown` seconds."""
-    names = {"site": bell.site, "run_id": bell.run_id}
-    keywords = {"batch_id": bell.batch_id, **{name: value for name, value in names.items() if value}}
-    first, *rest = (
-        signature(f"ordersync.{link}", kwargs=dict(keywords), immutable=True) for link in bell.links
-    )
     try:
-        chain(first.set(countdown=countdown), *rest).apply_async()
+        road_chain(bell, countdown=countdown).apply_async()
     except OperationalError as error:
         # The broker is away. What is stored stays due, and the sweeper rings it when the broker is back.
         log.warning("not_rung", link=str(bell.link), batch=bell.batch_id, failure=type(error).__name__)

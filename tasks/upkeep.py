@@ -16,6 +16,7 @@ from app.bootstrap import (
     reconcile_nightly,
     sweep,
     sync_items,
+    tell_of_errors,
 )
 from tasks.logged import LoggedTask
 from tasks.road import fetch, read_named, ring
@@ -57,21 +58,21 @@ def _ring_site(site: DueSite) -> None:
 
 
 @shared_task(name="ordersync.sync_items", base=LoggedTask)
-def items(*, erp_id: int, **_from_a_newer_sender: Any) -> None:
+def items(*, erp_id: int, **_from_a_newer_sender: Any) -> str:
     """Read the ERP's changed items."""
-    sync_items(program_of_process().parts, erp_id=erp_id)
+    return sync_items(program_of_process().parts, erp_id=erp_id).reason
 
 
 @shared_task(name="ordersync.reconcile", base=LoggedTask)
-def reconcile(*, site_id: int, **_from_a_newer_sender: Any) -> None:
+def reconcile(*, site_id: int, **_from_a_newer_sender: Any) -> str:
     """Compare a site's last days with its platform and its ERP."""
-    reconcile_nightly(program_of_process().parts, site_id=site_id, ring=ring)
+    return reconcile_nightly(program_of_process().parts, site_id=site_id, ring=ring)
 
 
 @shared_task(name="ordersync.check_hooks", base=LoggedTask)
-def check_hooks(*, site_id: int, **_from_a_newer_sender: Any) -> None:
+def check_hooks(*, site_id: int, **_from_a_newer_sender: Any) -> str:
     """See that a site's platform still sends its webhooks."""
-    check_hooks_due(program_of_process().parts, site_id=site_id)
+    return check_hooks_due(program_of_process().parts, site_id=site_id)
 
 
 @shared_task(name="ordersync.recheck", base=LoggedTask)
@@ -84,6 +85,12 @@ def recheck_errors(**_from_a_newer_sender: Any) -> None:
 def drop_deliveries(**_from_a_newer_sender: Any) -> None:
     """Forget what webhooks brought long ago."""
     drop_old_deliveries(program_of_process().parts)
+
+
+@shared_task(name="ordersync.report_errors", base=LoggedTask)
+def report_errors(*, month: str = "", **_from_a_newer_sender: Any) -> None:
+    """Tell the log how many errors a month brought, by default the one that ended last."""
+    tell_of_errors(program_of_process().parts, month=month)
 
 
 @shared_task(name="ordersync.archive", base=LoggedTask)

@@ -95,6 +95,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
             "ordersync.drop_deliveries": {"queue": "upkeep"},
             "ordersync.archive": {"queue": "upkeep"},
             "ordersync.recheck": {"queue": "upkeep"},
+            "ordersync.report_errors": {"queue": "upkeep"},
         },
         "task_queues": [Queue(name) for name in QUEUES],
         # The schedule is kept in memory: a file of it could be found broken at a start, and two beats could not share it.
@@ -113,6 +114,12 @@ def _configuration(settings: Settings) -> dict[str, Any]:
                 "task": "ordersync.drop_deliveries",
                 "schedule": crontab(hour="3", minute="23"),
                 "options": {"expires": 3600},
+            },
+            # On the first of each month, of the month that ended.
+            "report_errors": {
+                "task": "ordersync.report_errors",
+                "schedule": crontab(day_of_month="1", hour="4", minute="7"),
+                "options": {"expires": 86_400},
             },
             "archive": {
                 "task": "ordersync.archive",

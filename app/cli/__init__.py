@@ -1,6 +1,7 @@
 """The command line. Every command makes one call to a use-case and shows its answer; `--json` prints it for scripts.
 
-Exit codes: 0 done, 1 failed, 2 wrong use, 3 done with something that a person has to look at.
+Exit codes: 0 done; 1 failed, or not done within the time that was given; 2 wrong use, nothing was changed; 3 done, with orders or
+findings that need a person. A command that only looks ends with 0, whatever it shows.
 """
 
 import os
@@ -12,11 +13,16 @@ from app.cli import (
     completing,
     connecting,
     desk,
+    explaining,
+    exporting,
     health,
     hooks,
     looking,
+    repairing,
+    reporting,
     retention,
     running,
+    tasks,
     tracing,
     waiting,
 )
@@ -29,13 +35,18 @@ __all__ = [
     "completing",
     "connecting",
     "desk",
+    "explaining",
+    "exporting",
     "health",
     "hooks",
     "looking",
     "main",
+    "repairing",
+    "reporting",
     "retention",
     "run",
     "running",
+    "tasks",
     "tracing",
     "waiting",
 ]

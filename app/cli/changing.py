@@ -142,14 +142,14 @@ def erp_remove(name: str, yes: bool, as_json: bool) -> None:
     )
 
 
-def asking(yes: bool) -> Callable[[str], bool]:
+def asking(yes: bool, what: str = "Removing") -> Callable[[str], bool]:
     """Asks a person, or takes `yes` for the answer. Raises `UsageError` where nobody can be asked."""
 
     def sure(question: str) -> bool:
         if yes:
             return True
         if not sys.stdin.isatty():
-            raise UsageError("Removing asks for a confirmation, and there is no terminal to ask; add --yes.")
+            raise UsageError(f"{what} asks for a confirmation, and there is no terminal to ask; add --yes.")
         return click.confirm(question, err=True)
 
     return sure

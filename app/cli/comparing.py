@@ -1,7 +1,6 @@
 """`reconcile` and `site probe`: whether everything has arrived, and how a platform behaves."""
 
 import sys
-from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -13,7 +12,7 @@ from app.bootstrap import inline
 from app.cli.completing import site_names
 from app.cli.connecting import site
 from app.cli.root import json_option, main, opened, show
-from app.errors import UsageError
+from app.cli.typed import moment_from
 from app.sync import probing
 from app.sync.parts import site_named
 from app.sync.reconcile import Comparison, Heal, reconcile, sentence
@@ -43,8 +42,8 @@ def run_reconcile(name: str, since: str, until: str, heal: bool, as_json: bool) 
     found = reconcile(
         parts,
         site_named(parts, name),
-        since=_moment(since, "--from"),
-        until=_moment(until, "--to"),
+        since=moment_from(since, "--from"),
+        until=moment_from(until, "--to"),
         heal=Heal.ALL if heal else Heal.NOTHING,
         # What is read again stands in the database as due; a worker comes for it within a minute.
         ring=road.ring,
@@ -52,18 +51,6 @@ def run_reconcile(name: str, since: str, until: str, heal: bool, as_json: bool) 
     show(_plain(found), as_json=as_json, table=lambda: _page(found))
     if not found.complete:
         sys.exit(INCOMPLETE)
-
-
-def _moment(text: str, option: str) -> datetime | None:
-    if not text.strip():
-        return None
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise UsageError(
-            f"{option} {text!r} must be a date or a time such as 2026-11-01 or 2026-11-01T12:00 (UTC)."
-        ) from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def _plain(found: Comparison) -> dict[str, Any]:

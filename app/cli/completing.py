@@ -3,8 +3,14 @@
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
-from app.bootstrap import connected_names
+from app.bootstrap import asked_quickly, connected_names
+from app.celery_tasks import known_tasks
 from app.cli.root import main
+from app.domain.road import LINKS
+from app.errors import OrderSyncError
+from app.settings import load_settings
+from app.sync import desk
+from app.sync.by_hand import SHORT_NAMES
 
 
 @main.command()
@@ -31,6 +37,44 @@ def erp_names(
 ) -> list[CompletionItem[str]]:
     """The ERPs whose names begin like this."""
     return _beginning(incomplete, connected_names().erps)
+
+
+def task_names(
+    _context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem[str]]:
+    """The tasks whose names begin like this."""
+    try:
+        return _beginning(incomplete, tuple(known_tasks(load_settings())))
+    except OrderSyncError:
+        return []
+
+
+def task_words(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem[str]]:
+    """What follows a task's name: the sites whose names begin like this, or for a link of the road nothing that is known."""
+    name = context.params.get("name") or ""
+    if SHORT_NAMES.get(name, name) in set(LINKS) or context.params.get("words"):
+        return []
+    return site_names(context, parameter, incomplete)
+
+
+def error_kinds(
+    _context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem[str]]:
+    """The kinds of errors that begin like this."""
+    return _beginning(incomplete, desk.KINDS)
+
+
+def open_errors(
+    _context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem[str]]:
+    """The numbers of orders with an open error that begin like this, a hundred at most."""
+    found = asked_quickly(lambda store: store.open_error_numbers(incomplete, limit=_OFFERED))
+    return _beginning(incomplete, found or ())
+
+
+_OFFERED = 100
 
 
 def _beginning(incomplete: str, names: tuple[str, ...]) -> list[CompletionItem[str]]:

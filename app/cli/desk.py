@@ -8,12 +8,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.completing import site_names
-from app.cli.root import json_option, main, opened, show, time_text
+from app.cli.completing import open_errors
+from app.cli.error_filters import error_filter, filter_options
+from app.cli.root import age_text, json_option, main, opened, show, time_text
 from app.domain import document
 from app.domain.order import Address, Order
-from app.domain.road import LINKS
 from app.domain.words import counted
+from app.ports.desk import ErrorSort
 from app.show import lines_table
 from app.sync import desk
 
@@ -24,43 +25,76 @@ def errors() -> None:
 
 
 @errors.command("list")
-@click.option("--site", "site_name", default=None, shell_complete=site_names, help="Of this site only.")
-@click.option("--kind", default=None, help="Of this kind only, such as bad_sku.")
+@filter_options
 @click.option(
-    "--stage", type=click.Choice([str(each) for each in LINKS]), default=None, help="At this step only."
+    "--sort",
+    type=click.Choice([each.value for each in ErrorSort]),
+    default=ErrorSort.AGE.value,
+    show_default=True,
+    help="The oldest, the dearest, by number, or the most often tried first.",
 )
-@click.option("--all", "resolved", is_flag=True, help="Those that were resolved as well.")
+@click.option("--reverse", is_flag=True, help="The other way round.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=None,
+    help="At most so many; 100 in a table, and with --json all.",
+)
+@click.option("--offset", type=click.IntRange(min=0), default=0, help="Leave out so many at the beginning.")
 @json_option
 def errors_list(
-    site_name: str | None, kind: str | None, stage: str | None, resolved: bool, as_json: bool
+    sort: str, reverse: bool, limit: int | None, offset: int, as_json: bool, **wishes: Any
 ) -> None:
-    """The open errors, the oldest first."""
-    rows = desk.errors(opened().parts, site=site_name, kind=kind, stage=stage, resolved=resolved)
-    show(rows, as_json=as_json, table=lambda: _errors_table(rows))
+    """The open errors, and how much money is at risk."""
+    parts = opened().parts
+    wanted = error_filter(**wishes)
+    shown = _SHOWN if limit is None and not as_json else limit
+    rows = desk.errors(parts, wanted, sort=ErrorSort(sort), reverse=reverse, limit=shown, offset=offset)
+    show(
+        rows,
+        as_json=as_json,
+        table=lambda: _errors_page(rows, at_risk=desk.errors_at_risk(parts, wanted), offset=offset),
+    )
+
+
+_SHOWN = 100
+
+
+def _errors_page(
+    rows: Sequence[Mapping[str, Any]], *, at_risk: Mapping[str, Any], offset: int
+) -> RenderableType:
+    if not at_risk["errors"]:
+        return Text("There is no such error.")
+    if not rows:
+        return Text(f"There are only {at_risk['errors']}.")
+    money = ", ".join(f"{amount:.2f} {currency}" for currency, amount in at_risk["money"].items())
+    which = f"{offset + 1} to {offset + len(rows)} of {counted(at_risk['errors'], 'error')}"
+    return Group(_errors_table(rows), Text(f"{which}; at risk: {money or 'nothing that is known'}."))
 
 
 def _errors_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
-    if not rows:
-        return Text("There is no such error.")
-    table = Table("Id", "Order", "Site", "What is wrong", show_lines=True)
+    table = Table("Id", "Order", "Site", "Value", "Age", "What is wrong", show_lines=True)
     for each in rows:
         where = (
             each["stage"],
             each["kind"],
-            "" if each["value"] is None else f"{each['value']:.2f} {each['currency']}",
             f"opened {time_text(each['opened_at'])}",
             counted(each["attempts"], "attempt"),
             each["field"] or "",
+            f"resumed {each['resumed']} times" if each["resumed"] else "",
+            f"with {each['assignee']}" if each["assignee"] else "",
             f"resolved {time_text(each['resolved_at'])}" if each["resolved_at"] else "",
         )
         order = each["order_number"] or f"(platform id {each['platform_order_id']})"
+        value = "" if each["value"] is None else f"{each['value']:.2f} {each['currency']}"
         what = Text("\n").join([Text(", ".join(filter(None, where)), style="dim"), Text(each["reason"])])
-        table.add_row(Text(str(each["id"])), Text(order), Text(each["site"]), what)
+        cells = (str(each["id"]), order, each["site"], value, age_text(each["age_seconds"]))
+        table.add_row(*map(Text, cells), what)
     return table
 
 
 @errors.command("show")
-@click.argument("key", metavar="NUMBER")
+@click.argument("key", metavar="NUMBER", shell_complete=open_errors)
 @json_option
 def errors_show(key: str, as_json: bool) -> None:
     """One error with the order so far, and what it would take. NUMBER is the order's, or the error's id."""

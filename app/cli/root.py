@@ -2,7 +2,7 @@
 
 import getpass
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -93,9 +93,26 @@ def show_or_say(value: Any, *, as_json: bool, sentence: str) -> None:
         say(sentence)
 
 
+def exit_code(report: Mapping[str, Any]) -> int:
+    """The exit code of a command that ran orders: 1 where the run failed or goes on, 3 where orders need a person, else 0."""
+    if report["state"] in {"failed", "moving"}:
+        return 1
+    return 3 if report["held"] or report["rejected"] else 0
+
+
 def time_text(moment: datetime | None) -> str:
     """A time as a table shows it."""
     return "never" if moment is None else moment.strftime("%Y-%m-%d %H:%M UTC")
+
+
+def age_text(seconds: float) -> str:
+    """How long something has lasted, in the two units that tell most."""
+    minutes = int(seconds) // 60
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
 
 
 def rows_table(rows: list[dict[str, Any]], *columns: str) -> Table:

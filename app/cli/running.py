@@ -11,7 +11,7 @@ from app import demo, up
 from app.bootstrap import Program, inline, pipeline, prepare_database
 from app.celery_door import CONCURRENCY, DeliveryBell, Workers, wait_for_run
 from app.cli.completing import site_names
-from app.cli.root import ERR, OUT, json_option, main, opened, say
+from app.cli.root import ERR, OUT, exit_code, json_option, main, opened, say
 from app.ports.store import Run
 from app.runtime import some_broker
 from app.settings import load_settings
@@ -94,7 +94,10 @@ def run_demo(once: bool, orders: int, latency_ms: int) -> None:
 @click.option("--timeout", "patience", default=600.0, show_default=True, help="Seconds to wait for the end.")
 @json_option
 def sync(name: str, in_process: bool, patience: float, as_json: bool) -> None:
-    """Read one site now and take its orders all the way to the ERP."""
+    """Read one site now and take its orders all the way to the ERP.
+
+    Exit code 1: the run failed, or has not come to its end in time. Exit code 3: orders need a person (held or rejected).
+    """
     with (
         _inline_run(name, patience) if in_process else _celery_run(name, patience) as (program, run, settled)
     ):
@@ -105,8 +108,7 @@ def sync(name: str, in_process: bool, patience: float, as_json: bool) -> None:
         OUT.print(run_table(report))
     if not settled:
         say(f"Some orders are still in motion after {patience:g} seconds; they go on by themselves.")
-    if not settled or run.state == "failed":
-        sys.exit(1)
+    sys.exit(exit_code(report))
 
 
 @contextmanager

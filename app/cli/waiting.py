@@ -21,7 +21,7 @@ _site_option = click.option(
 
 @main.group()
 def runs() -> None:
-    """Runs: each reading of a site, and what came of its orders."""
+    """Runs: each reading of a site, what was resumed or started by hand, and what came of its orders."""
 
 
 @runs.command("list")
@@ -43,7 +43,7 @@ def runs_list(site_name: str | None, limit: int, as_json: bool) -> None:
 def _runs_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
     if not rows:
         return Text("There was no run yet.")
-    table = Table("Run", "Site", "Started", "State", "Orders")
+    table = Table("Run", "Kind", "Site", "Started", "State", "Orders")
     for each in rows:
         counts = ", ".join(f"{each[name]} {name}" for name in overview.COUNTED if each[name])
         state = Text("\n").join(
@@ -52,7 +52,7 @@ def _runs_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
                 *([Text(each["reason"])] if each["reason"] else []),
             ]
         )
-        cells = (Text(each["site"]), Text(time_text(each["started_at"])))
+        cells = (Text(each["kind"]), Text(each["site"]), Text(time_text(each["started_at"])))
         table.add_row(Text(str(each["run"])), *cells, state, Text(counts or "none"))
     return table
 

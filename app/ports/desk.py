@@ -1,9 +1,10 @@
 """What the store shows of orders that wait or need a person, and what a person can have done about them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Protocol
 
 from app.domain.order import Order
@@ -27,7 +28,10 @@ class HeldOrder:
 
 @dataclass(frozen=True, slots=True)
 class ErrorOrder:
-    """An order that needs a person, or needed one. `document` is the order so far, where it was asked for and there is one."""
+    """An order that needs a person, or needed one. `document` is the order so far, where it was asked for and there is one.
+
+    `resumed` counts how often it was resumed and came back; `checked_at` is when it was last seen whether the ERP is put right.
+    """
 
     id: int
     order_number: str
@@ -43,6 +47,10 @@ class ErrorOrder:
     opened_at: datetime
     resolved_at: datetime | None
     resolution: str | None
+    assignee: str | None = None
+    resumed: int = 0
+    resolved_by: str | None = None
+    checked_at: datetime | None = None
     document: str | None = None
 
 
@@ -59,6 +67,40 @@ class Waits:
     later: int
     next_at: datetime | None
     leased: int
+
+
+# Which errors are listed, and in which order.
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorFilter:
+    """Which errors are asked for: the open ones, with `resolved` the others too. `text` is looked for in number and reason."""
+
+    site: str | None = None
+    kind: str | None = None
+    stage: str | None = None
+    assignee: str | None = None
+    unassigned: bool = False
+    text: str = ""
+    since: datetime | None = None
+    resolved: bool = False
+
+
+class ErrorSort(StrEnum):
+    """How errors are sorted: the oldest, the dearest, by number, the most often tried first."""
+
+    AGE = "age"
+    MONEY = "money"
+    ORDER = "order"
+    ATTEMPTS = "attempts"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorSums:
+    """How many errors there are, and what their orders are worth together, by currency. Orders of unknown value count as none."""
+
+    errors: int
+    money: Mapping[str, Decimal]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,21 @@ from app.domain.road import Link, Owed, Stage, State, StepState, links_from
 from app.ports.audit import AuditStore
 from app.ports.certificates import Certificate, NewCertificate, StoredOrder
 from app.ports.deliveries import Alert, AlertKind, DeliveryOutcome, DueSite, OwedDelivery
-from app.ports.desk import DeskStore, ErrorOrder, HeldOrder, Repair, Waits
+from app.ports.desk import (
+    DeskStore,
+    ErrorFilter,
+    ErrorOrder,
+    ErrorSort,
+    ErrorSums,
+    HeldOrder,
+    Repair,
+    Waits,
+)
 from app.ports.erp import ErpDocument, ErpItem, Exchange
+from app.ports.explaining import ExplainingStore
 from app.ports.hooks import Delivery
 from app.ports.places import OrderPlace
+from app.ports.reporting import ErrorReport, OrderFilter, OrderRow
 from app.ports.retention import RetentionStore
 from app.ports.sales_channel import Seen
 from app.ports.systems import ErpChanges, ErpUse, Removal, SiteChanges, SiteUse
@@ -353,7 +364,7 @@ class OrderSummary:
     amended: bool = False
 
 
-class Store(AuditStore, DeskStore, RetentionStore, Protocol):
+class Store(AuditStore, DeskStore, ExplainingStore, RetentionStore, Protocol):
     """The database, as the use-cases see it."""
 
     def now(self) -> datetime:
@@ -692,9 +703,35 @@ class Store(AuditStore, DeskStore, RetentionStore, Protocol):
         ...
 
     def error_orders(
-        self, *, site: str | None, kind: str | None, stage: str | None, resolved: bool
+        self,
+        wanted: ErrorFilter,
+        *,
+        sort: ErrorSort = ErrorSort.AGE,
+        reverse: bool = False,
+        limit: int | None = None,
+        offset: int = 0,
     ) -> tuple[ErrorOrder, ...]:
-        """The open errors, the oldest first; with `resolved` those that were resolved as well. Without documents."""
+        """These errors in this order, without documents. Orders of unknown value come last where it goes by money."""
+        ...
+
+    def error_orders_after(self, wanted: ErrorFilter, *, after: int, limit: int) -> tuple[ErrorOrder, ...]:
+        """The next of these errors with ids beyond `after`, ascending, without documents."""
+        ...
+
+    def error_sums(self, wanted: ErrorFilter) -> ErrorSums:
+        """How many of these errors there are, and the money at risk by currency."""
+        ...
+
+    def orders_after(self, wanted: OrderFilter, *, after: int, limit: int) -> tuple[OrderRow, ...]:
+        """The next of these orders with ids beyond `after`, ascending."""
+        ...
+
+    def error_report(self, *, since: datetime, until: datetime, oldest: int) -> ErrorReport:
+        """The errors from `since` to before `until`, those of archived orders as well, and the `oldest` left open."""
+        ...
+
+    def open_error_numbers(self, beginning: str, *, limit: int) -> tuple[str, ...]:
+        """Numbers of orders with an open error that begin like this, in their order."""
         ...
 
     def errors_of(self, key: str) -> tuple[ErrorOrder, ...]:

@@ -75,16 +75,19 @@ def check(parts: Parts, name: str) -> Done:
     return done
 
 
-def check_due(parts: Parts, *, site_id: int) -> None:
-    """The daily look at a site's webhooks, where it is due. Never raises for a failure of the platform: it is done again soon."""
+def check_due(parts: Parts, *, site_id: int) -> str:
+    """The daily look at a site's webhooks, where it is due. Never raises for a failure of the platform: it is done again soon.
+
+    Returns why they could not be looked at; nothing where they could, or where it was not due.
+    """
     try:
         site = site_with_id(parts, site_id)
-    except UsageError:
+    except UsageError as error:
         # A message that was under way when its site was removed.
-        return
+        return error.reason
     now = parts.store.now()
     if not (site.hook_url and parts.store.take_hook_check(site.id, next_check=now + HOOKS_CHECKED_EVERY)):
-        return
+        return ""
     try:
         _look(parts, site, _hooks(parts, site))
     except OrderSyncError as error:
@@ -92,6 +95,8 @@ def check_due(parts: Parts, *, site_id: int) -> None:
         if not isinstance(error, Misconfigured):
             asked = error.after if isinstance(error, Retry) else None
             parts.store.check_hooks_at(site.id, read_again_at(now, asked=asked))
+        return error.reason
+    return ""
 
 
 def remove(parts: Parts, name: str) -> int:

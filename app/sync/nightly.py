@@ -11,7 +11,7 @@ from app.sync.alerts import close_alert, open_alert
 from app.sync.fetch import Ring
 from app.sync.options import site_options
 from app.sync.owed import check_reachable, in_time
-from app.sync.parts import Parts, maintenance_until, site_with_id
+from app.sync.parts import Parts, maintenance_until, paused_sentence, site_with_id
 from app.sync.reconcile import Comparison, Heal, reconcile, sentence
 from app.sync.schedule import next_time
 
@@ -22,21 +22,26 @@ _LONG_AGO = timedelta(hours=36)
 """Without a certificate of the last night a person is told why."""
 
 
-def reconcile_nightly(parts: Parts, *, site_id: int, ring: Ring) -> None:
-    """Compare a site's last days and read again what is missing. One that cannot be compared now is tried in an hour."""
+def reconcile_nightly(parts: Parts, *, site_id: int, ring: Ring) -> str:
+    """Compare a site's last days and read again what is missing. One that cannot be compared now is tried in an hour.
+
+    Returns why it was not compared; nothing where it was, now or by somebody who was quicker.
+    """
     try:
         site = site_with_id(parts, site_id)
-    except UsageError:
-        return
+    except UsageError as error:
+        return error.reason
     now = parts.store.now()
     if site.reconcile_next_run is None or site.reconcile_next_run > now:
         # Somebody was quicker.
-        return
+        return ""
     until = maintenance_until(parts, site)
     # Planned before it is made: one that ends its process is not made again and again.
     parts.store.plan_reconciliation(site.id, at=_next(site, parts) if until is None else until)
-    if until is not None or site.cursor is None:
-        return
+    if until is not None:
+        return paused_sentence(now, until)
+    if site.cursor is None:
+        return f"The site {site.name} was not read yet."
     options = site_options(site.settings)
     started = parts.ticks()
     # Told before it is tried: an attempt that ends its process tells nothing any more.
@@ -58,6 +63,8 @@ def reconcile_nightly(parts: Parts, *, site_id: int, ring: Ring) -> None:
         if not isinstance(error, Misconfigured):
             parts.store.plan_reconciliation(site.id, at=min(now + _TRY_AGAIN, _next(site, parts)))
         _tell_of_missing(parts, site, now=now, why=error.reason)
+        return error.reason
+    return ""
 
 
 def _tell_of_missing(parts: Parts, site: Site, *, now: datetime, why: str = "") -> None:

@@ -24,7 +24,7 @@ def run_report(parts: Parts, run: Run, *, site: str, settled: bool) -> dict[str,
     """A run as a JSON object: its counts, seconds, and every order that did not go through, with its reason."""
     end = run.finished_at or parts.store.now()
     stopped = {State.HELD, State.REJECTED, State.SKIPPED, State.CLOSED}
-    orders = [each for each in orders_of(parts, site=site, run_id=run.id) if each.state in stopped]
+    orders = [each for each in orders_of(parts, run_id=run.id) if each.state in stopped]
     return {
         "site": site,
         "run": run.id,

@@ -16,10 +16,15 @@ KIND_CONFLICT = "conflict"
 def normalized(channel: SalesChannel, body: str, *, prefix: str, repairs: Sequence[Repair]) -> Order:
     """The order in `body` with these repairs. Raises `Reject`, also where the platform has changed a repaired field."""
     try:
-        order = channel.normalize(overlaid_text(body, _changes(repairs, Layer.BODY)), prefix=prefix)
+        order = channel.normalize(repaired_body(body, repairs), prefix=prefix)
         return with_changes(order, repairs)
     except Conflict as conflict:
         raise _rejection(conflict, repairs) from None
+
+
+def repaired_body(body: str, repairs: Sequence[Repair]) -> str:
+    """The body with those of these repairs that are over the body. Raises `Conflict`."""
+    return overlaid_text(body, _changes(repairs, Layer.BODY))
 
 
 def with_changes(order: Order, repairs: Sequence[Repair]) -> Order:

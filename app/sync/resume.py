@@ -21,6 +21,8 @@ class End(StrEnum):
     """What came of asking an order to go on. `FORESEEN` and `STOPS`: in a rehearsal, it would go through, or stop again."""
 
     RESUMED = "resumed"
+    RELEASED = "released"
+    SETTLED = "settled"
     FORESEEN = "would go on"
     STOPS = "would stop"
     RESTARTED = "restarted"
@@ -43,13 +45,14 @@ class Result:
 class How:
     """How orders go on. `replay`: from the raw body; `read_again`: after everything of it was asked for anew.
 
-    `send_again`: a document that was there and is gone is written once more.
+    `send_again`: a document that was there and is gone is written once more. `held`: orders that are held as well (to foresee).
     """
 
     by: str
     replay: bool = False
     read_again: bool = False
     send_again: bool = False
+    held: bool = False
 
 
 def orders_named(parts: Parts, keys: Sequence[str]) -> tuple[DeskOrder, ...]:
@@ -77,6 +80,37 @@ def resume(parts: Parts, orders: Sequence[DeskOrder], how: How, *, ring: Ring) -
         for site_id, of_site in _by_site(orders)
         for result in _resume_site(parts, site_id, of_site, how, ring=ring)
     ]
+
+
+def retry(parts: Parts, orders: Sequence[DeskOrder], how: How, *, ring: Ring) -> list[Result]:
+    """Let these go on, whether they stopped or are held."""
+    held = [each for each in orders if each.state is State.HELD and not each.errors]
+    others = [each for each in orders if each not in held]
+    return [*resume(parts, others, how, ring=ring), *release(parts, held, ring=ring)]
+
+
+def release(parts: Parts, orders: Sequence[DeskOrder], *, ring: Ring) -> list[Result]:
+    """Try held orders at once; one whose wait is not over is held again. Since when it waits is kept."""
+    results: list[Result] = []
+    for site_id, of_site in _by_site(orders):
+        held = [each for each in of_site if each.state is State.HELD]
+        results += [
+            _result(each, End.NOTHING, f"It is not held; it is {each.state}.")
+            for each in of_site
+            if each not in held
+        ]
+        site, gone = _site(parts, site_id, held)
+        results += gone
+        if site is None or not held:
+            continue
+        run_id = parts.store.open_run(kind="resume", site_id=site.id)
+        for bell in parts.store.adopt(run_id, thread_ids=[each.thread_id for each in held]):
+            ring(bell)
+        parts.store.finish_reading(run_id, state=None, reason="")
+        results += [
+            _result(each, End.RELEASED, f"It is tried again at {each.stage}.", run_id=run_id) for each in held
+        ]
+    return results
 
 
 def foresee(parts: Parts, orders: Sequence[DeskOrder], how: How) -> list[Result]:
@@ -141,7 +175,9 @@ def _refusal(order: DeskOrder, how: How) -> str:
         return "It is in the archive, or was erased."
     if how.replay and export is not None and (export.state in SENT or document):
         return f"The ERP has it as document {document or 'that is being verified'}; it is not made anew."
-    return "" if order.errors else _not_stopped(order, document, how)
+    if order.errors or (how.held and order.state is State.HELD):
+        return ""
+    return _not_stopped(order, document, how)
 
 
 def _not_stopped(order: DeskOrder, document: str, how: How) -> str:

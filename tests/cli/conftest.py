@@ -31,6 +31,8 @@ from app.settings import Settings, load_settings
 
 ORDERSYNC = str(Path(sys.executable).with_name("ordersync"))
 KITS = "parent_sku,component_sku,quantity\nKIT-PARENT-123,COMP-A,3\nKIT-PARENT-123,COMP-B,1\n"
+NEEDS_A_PERSON = 3
+"""The exit code of a command that is done, with orders that need a person: twenty-one of the recorded ones do."""
 SECRETS = ("ck_sandbox", "cs_sandbox", "sandbox-client", "sandbox-secret")
 
 
@@ -53,8 +55,8 @@ class CommandLine:
         """Run a command in this process."""
         opened: list[Program] = []
 
-        def opening(settings: Settings, *, url: str | None = None) -> Program:
-            opened.append(open_program(settings, url=url))
+        def opening(settings: Settings, **more: Any) -> Program:
+            opened.append(open_program(settings, **more))
             return opened[-1]
 
         root = logging.getLogger()
@@ -81,9 +83,11 @@ class CommandLine:
         assert (result.exit_code, result.exception) == (0, None), result.output
         return result
 
-    def json(self, *arguments: str, **environment: str) -> Any:
+    def json(self, *arguments: str, code: int = 0, **environment: str) -> Any:
         """What a command prints with `--json`, which must be one line."""
-        result = self.good(*arguments, "--json", **environment)
+        result = self.run(*arguments, "--json", **environment)
+        assert result.exit_code == code, result.output
+        assert result.exception is None or isinstance(result.exception, SystemExit)
         (line, rest) = result.stdout.split("\n")
         assert rest == ""
         return json.loads(line)
@@ -220,7 +224,7 @@ def synced(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Iterator
     ordersync = make_command_line(tmp_path_factory.mktemp("synced"), migrated)
     with running_systems() as found:
         found.connect(ordersync)
-        report = ordersync.json("sync", "bgm", "--inline")
+        report = ordersync.json("sync", "bgm", "--inline", code=NEEDS_A_PERSON)
         yield Synced(ordersync, report, found)
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 import pytest
 
 from tests.cli.conftest import (
+    NEEDS_A_PERSON,
     ORDERSYNC,
     SECRETS,
     CommandLine,
@@ -123,7 +124,7 @@ def test_a_wrong_key_is_put_right_and_the_orders_that_waited_for_it_go_on(
     )
     assert (changed["changed"], changed["unpaused"]) == (["credential secret"], True)
     assert ordersync.json("status")["sites"][0]["paused"] is None
-    report = ordersync.json("sync", "bgm", "--inline")
+    report = ordersync.json("sync", "bgm", "--inline", code=NEEDS_A_PERSON)
     assert report["exported"] == 0
     assert report["held"] > 10
     waits = ordersync.json("held", "list")["waits_for"]
@@ -140,7 +141,7 @@ def test_a_wrong_key_is_put_right_and_the_orders_that_waited_for_it_go_on(
     ordersync.good(
         "kits", "import", "-", input="parent_sku,component_sku,quantity\nKIT-PARENT-123,COMP-A,3\n"
     )
-    assert ordersync.json("sync", "bgm", "--inline")["exported"] == 18
+    assert ordersync.json("sync", "bgm", "--inline", code=NEEDS_A_PERSON)["exported"] == 18
 
 
 def test_no_secret_is_printed_when_something_is_changed_or_shown(copied: CommandLine) -> None:

@@ -62,6 +62,15 @@ def named(synced: Synced, tmp_path_factory: pytest.TempPathFactory) -> CommandLi
         ("ordersync site hooks remove x", []),
         ("ordersync site hooks ", ["check", "install", "remove"]),
         ("ordersync site se", ["set"]),
+        ("ordersync task run s", ["sweep", "sync_items"]),
+        ("ordersync task run reconcile b", ["berlin", "bgm"]),
+        ("ordersync task run export b", []),
+        ("ordersync task run export --site be", ["berlin"]),
+        ("ordersync task run sync_items --erp ", ["bc", "nav"]),
+        ("ordersync errors list --kind ba", ["balance", "bad_sku"]),
+        ("ordersync errors list --sort m", ["money"]),
+        ("ordersync errors show BGM-15", ["BGM-157", "BGM-158"]),
+        ("ordersync export csv e", ["errors"]),
     ],
 )
 def test_names_of_sites_erps_and_states_are_completed(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.sandbox.erp import COMPANY_ID
-from tests.cli.conftest import SECRETS, CommandLine, Systems, make_command_line, sentence
+from tests.cli.conftest import NEEDS_A_PERSON, SECRETS, CommandLine, Systems, make_command_line, sentence
 
 
 def test_migrate_makes_the_embedded_database_and_may_be_repeated(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_a_credential_may_come_from_a_file(ordersync: CommandLine, systems: Syst
     file.write_text("cs_sandbox\n", encoding="utf-8")
     ordersync.good(*systems.erp_add, **systems.environment)
     ordersync.good(*[word.replace("env:BGM_SECRET", f"file:{file}") for word in systems.site_add])
-    assert ordersync.json("sync", "bgm", "--inline")["state"] == "finished"
+    assert ordersync.json("sync", "bgm", "--inline", code=NEEDS_A_PERSON)["state"] == "finished"
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_errors_are_listed_without_people_and_by_site_kind_and_step(synced: Sync
     assert {each["site"] for each in errors} == {"bgm"}
     assert set(errors[0]) == {
         "id", "order_number", "platform_order_id", "site", "stage", "kind", "reason", "field", "value", "currency",
-        "attempts", "opened_at", "resolved_at", "resolution",
+        "attempts", "opened_at", "resolved_at", "resolution", "assignee", "resumed", "resolved_by", "checked_at", "age_seconds",
     }  # fmt: skip
     assert "@example.test" not in json.dumps(errors)
     by_kind = synced.ordersync.json("errors", "list", "--kind", "address", "--site", "bgm")
@@ -106,6 +106,41 @@ def test_errors_are_listed_without_people_and_by_site_kind_and_step(synced: Sync
     assert synced.ordersync.json("errors", "list", "--all") == errors
     assert "BGM-158" in synced.ordersync.good("errors", "list").stdout
     assert synced.ordersync.run("errors", "list", "--stage", "lost").exit_code == 2
+
+
+def test_errors_are_filtered_sorted_and_paged_with_the_money_at_risk(copied: CommandLine) -> None:
+    execute(
+        copied,
+        "UPDATE rm_error_orders SET value = '9.00', currency = 'EUR', opened_at = '2026-11-02 10:00:00.000000'",
+        "UPDATE rm_error_orders SET value = '10.50', assignee = 'anna', resumed = 2 WHERE id = 5",
+        "UPDATE rm_error_orders SET value = NULL, currency = NULL WHERE id = 6",
+        "UPDATE rm_error_orders SET currency = 'USD', opened_at = '2026-11-01 10:00:00.000000' WHERE id = 7",
+    )
+
+    def ids(*words: str) -> list[int]:
+        return [each["id"] for each in copied.json("errors", "list", *words)]
+
+    assert ids()[0] == 7
+    assert ids("--sort", "money")[0] == 5
+    assert ids("--sort", "money", "--reverse")[-1] == 6
+    assert ids("--assignee", "anna") == [5]
+    assert len(ids("--unassigned")) == 20
+    assert 7 not in ids("--since", "2026-11-02")
+    assert ids("--text", "bgm-158") == [each["id"] for each in copied.json("errors", "show", "BGM-158")]
+    assert len(ids("--limit", "3", "--offset", "2")) == 3
+    shown = sentence(copied.good("errors", "list", "--sort", "money", "--limit", "1").stdout)
+    assert "resumed 2 times, with anna" in shown
+    assert "10.50 EUR" in shown
+    assert shown.endswith("1 to 1 of 21 errors; at risk: 172.50 EUR, 9.00 USD.")
+    assert sentence(copied.good("errors", "list", "--offset", "30").stdout) == "There are only 21."
+    assert copied.good("errors", "list", "--text", "nothing like it").stdout == "There is no such error.\n"
+    assert copied.refused(2, "errors", "list", "--since", "soon") == (
+        "--since 'soon' must be a date or a time such as 2026-11-01 or 2026-11-01T12:00 (UTC)."
+    )
+    assert copied.refused(2, "errors", "list", "--unassigned", "--assignee", "anna") == (
+        "Either the errors of one person or those of nobody: --assignee or --unassigned."
+    )
+    assert copied.run("errors", "list", "--sort", "id; DROP TABLE rm_thread").exit_code == 2
 
 
 def test_a_resolved_error_is_listed_only_when_all_are_asked_for(copied: CommandLine) -> None:

@@ -14,6 +14,7 @@ import pytest
 from app.domain.reading import Cursor
 from app.domain.road import Owed, Stage, State, StepState
 from app.errors import UsageError
+from app.ports.desk import ErrorFilter
 from app.ports.erp import ErpItem, ItemKind
 from app.ports.store import Failed, NewErp, NewSite, Sighting, Waiting
 from app.ports.systems import ErpChanges, ErpUse, Removal, SiteChanges, SiteUse
@@ -387,20 +388,21 @@ class DeskContract:
         assert world.store.held_orders(site="other") == ()
 
     def test_open_errors_are_listed_by_site_kind_and_stage(self, world: World) -> None:
-        assert world.store.error_orders(site=None, kind=None, stage=None, resolved=True) == ()
+        assert world.store.error_orders(ErrorFilter(resolved=True)) == ()
         fail(world, "1")
         world.clock.advance(60)
         fail(world, "2", stage=Stage.EXPAND_KITS, kind="kit")
-        first, second = world.store.error_orders(site=None, kind=None, stage=None, resolved=False)
+        first, second = world.store.error_orders(ErrorFilter())
         assert (first.order_number, first.platform_order_id, first.site) == ("BGM-1", "1", "bgm")
         assert (first.stage, first.kind, first.field) == ("verify_skus", "bad_sku", "/lines/0/sku")
         assert (first.value, first.currency, first.attempts) == (Decimal("119.00"), "USD", 1)
         assert (first.opened_at, first.resolved_at, first.resolution) == (START, None, None)
         assert (first.reason, first.document) == ("Order 1 is wrong.", None)
-        for wanted in ({"kind": "kit"}, {"stage": "expand_kits"}, {"kind": "kit", "site": "bgm"}):
-            filters = {"site": None, "kind": None, "stage": None, **wanted}
-            assert world.store.error_orders(**filters, resolved=False) == (second,)
-        assert world.store.error_orders(site="other", kind=None, stage=None, resolved=False) == ()
+        for wanted in (
+            ErrorFilter(kind="kit"), ErrorFilter(stage="expand_kits"), ErrorFilter(kind="kit", site="bgm"),
+        ):  # fmt: skip
+            assert world.store.error_orders(wanted) == (second,)
+        assert world.store.error_orders(ErrorFilter(site="other")) == ()
 
     def test_an_error_of_an_owed_step_counts_the_attempts_of_the_step(self, world: World) -> None:
         batch_id, token, step = world.sent("1")
@@ -409,14 +411,14 @@ class DeskContract:
         token, (step,) = world.claim_steps(Owed.EXPORT, batch_id)
         failed = Failed(id=step.step_id, reason="No.", kind="erp_refusal", order=step.order, unsent=True)
         world.store.settle_steps(Owed.EXPORT, batch_id=batch_id, token=token, outcomes=[failed])
-        (error,) = world.store.error_orders(site=None, kind=None, stage="export", resolved=False)
+        (error,) = world.store.error_orders(ErrorFilter(stage="export"))
         assert error.attempts == 2
 
     def test_a_resolved_error_is_shown_only_when_it_is_asked_for(self, world: World) -> None:
         fail(world, "1")
         world.read(seen("1", shows="second", at=MODIFIED + timedelta(minutes=1)))
-        assert world.store.error_orders(site=None, kind=None, stage=None, resolved=False) == ()
-        (error,) = world.store.error_orders(site=None, kind=None, stage=None, resolved=True)
+        assert world.store.error_orders(ErrorFilter()) == ()
+        (error,) = world.store.error_orders(ErrorFilter(resolved=True))
         assert (error.resolved_at, error.resolution) == (world.clock(), "a new version arrived")
 
     def test_errors_are_found_by_number_id_and_platform_id_open_ones_first(self, world: World) -> None:

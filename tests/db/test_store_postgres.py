@@ -11,8 +11,11 @@ from tests.contracts.store import StoreContract
 from tests.contracts.store_adopt import AdoptContract
 from tests.contracts.store_archive import ArchiveContract
 from tests.contracts.store_deliveries import DeliveriesContract
+from tests.contracts.store_explaining import ExplainingContract
 from tests.contracts.store_reading import ReadingContract
+from tests.contracts.store_reporting import ReportingContract
 from tests.contracts.store_systems import DeskContract, SystemsContract
+from tests.contracts.store_workbench import WorkbenchContract
 from tests.db.harness import SqlHarness, harness_on
 from tests.db.migrations import MigrationContract
 from tests.fixtures.postgres import PostgresServer
@@ -44,6 +47,9 @@ class TestStoreOnPostgres(
     DeliveriesContract,
     ReadingContract,
     AdoptContract,
+    WorkbenchContract,
+    ReportingContract,
+    ExplainingContract,
     ArchiveContract,
 ):
     @pytest.fixture

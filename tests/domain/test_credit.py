@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.balance import computed_total, expected_total, unspread_credit
-from app.domain.credit import BEARERS, CreditTooLarge, apply_store_credit
+from app.domain.credit import BEARERS, CreditTooLarge, apply_store_credit, shares
 from app.domain.order import LineType, Order
 from tests.domain.orders import CENT, line, order, units
 from tests.domain.profile import REPEATABLE
@@ -117,3 +117,18 @@ def test_lines_of_amount_zero_bear_nothing_and_lines_below_zero_neither() -> Non
     )
     after = apply_store_credit(before, unit=CENT)
     assert [str(each.credit) for each in after.lines] == ["0.00", "0.00", "2.99", "0.00", "0.00"]
+
+
+@given(made=credited())
+@REPEATABLE
+def test_the_shares_say_how_each_line_came_to_its_credit(made: tuple[Order, Decimal]) -> None:
+    before, unit = made
+    found = shares(before, unit=unit)
+    after = apply_store_credit(before, unit=unit)
+    assert {each.position: each.credit for each in after.lines if each.credit} == {
+        position: each.share for position, each in found.items() if each.share
+    }
+    for position, each in found.items():
+        assert each.amount == before.lines[position - 1].amount
+        assert abs(each.share - each.credit * each.amount / each.bearable) < unit
+    assert shares(after, unit=unit) == found

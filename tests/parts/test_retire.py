@@ -9,6 +9,7 @@ import pytest
 from app.bootstrap import Program, pipeline
 from app.domain.road import Stage
 from app.errors import UsageError
+from app.ports.desk import ErrorFilter
 from app.ports.systems import Removal
 from app.sync.configure import add_erp, add_site
 from app.sync.items import sync_items
@@ -139,7 +140,7 @@ def test_a_removed_site_is_in_no_list_and_its_orders_stay(removed: Program) -> N
     assert {each.order_number for each in parts.store.order_summaries(site="bgm", state=None, limit=9)} == {
         "BGM-1", "BGM-2",
     }  # fmt: skip
-    assert len(parts.store.error_orders(site="bgm", kind=None, stage=None, resolved=False)) == 1
+    assert len(parts.store.error_orders(ErrorFilter(site="bgm"))) == 1
 
 
 def test_a_message_that_was_under_way_reads_no_removed_site(removed: Program) -> None:

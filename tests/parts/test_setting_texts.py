@@ -168,5 +168,10 @@ def test_the_rows_of_the_first_version_are_read_as_they_were_stored() -> None:
         "skip_test_orders": "true", "take_marked": "false", "overlap": "300",
     }  # fmt: skip
     # What later versions added has its default.
-    added = {"reconcile_schedule": "30 2 * * *", "reconcile_days": 14, "reconcile_heals": True}
+    added = {
+        "reconcile_schedule": "30 2 * * *",
+        "reconcile_days": 14,
+        "reconcile_heals": True,
+        "hold_hours": 48,
+    }
     assert read(woo, typed(woo, row)) == {**row, **added}

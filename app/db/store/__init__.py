@@ -7,12 +7,15 @@ from app.db.store.certificates import Certificates
 from app.db.store.configuration import Configuration
 from app.db.store.deliveries import Deliveries
 from app.db.store.desk import Desk
+from app.db.store.error_lists import ErrorLists
+from app.db.store.explaining import Explaining
 from app.db.store.hooks import HooksAndAlerts
 from app.db.store.items import Items
 from app.db.store.looking import Looking
 from app.db.store.owed import OwedSteps
 from app.db.store.privacy import Privacy
 from app.db.store.reading import Reading
+from app.db.store.reporting import Reporting
 from app.db.store.resuming import Resuming
 from app.db.store.road import Road
 from app.db.store.systems import Systems
@@ -31,6 +34,8 @@ class SqlStore(
     Adopting,
     Looking,
     Desk,
+    ErrorLists,
+    Reporting,
     Certificates,
     Deliveries,
     HooksAndAlerts,
@@ -39,6 +44,7 @@ class SqlStore(
     Privacy,
     Workbench,
     Resuming,
+    Explaining,
 ):
     """Implements `app.ports.store.Store` over one engine."""
 

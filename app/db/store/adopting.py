@@ -121,7 +121,7 @@ def _at(link: Link) -> ColumnElement[bool]:
     """The unfinished orders at a link. One whose mark waits and whose export is owed stands at both, once the mark was tried."""
     match link:
         case Owed.ACKNOWLEDGE:
-            here = (threads.c.stage == Stage.DELIVER) & _owes(Owed.ACKNOWLEDGE)
+            here: ColumnElement[bool] = (threads.c.stage == Stage.DELIVER) & _owes(Owed.ACKNOWLEDGE)
         case Owed.EXPORT:
             untried = _owes(Owed.ACKNOWLEDGE, steps.c.state == StepState.OWED, steps.c.attempts == 0)
             here = (threads.c.stage == Stage.DELIVER) & _owes(Owed.EXPORT) & ~untried

@@ -39,26 +39,9 @@ class Desk(Base):
                 for row in connection.execute(query)
             )
 
-    def error_orders(
-        self, *, site: str | None, kind: str | None, stage: str | None, resolved: bool
-    ) -> tuple[ErrorOrder, ...]:
-        """The open errors, the oldest first; with `resolved` those that were resolved as well. Without documents."""
-        query = errors_with_sites()
-        if not resolved:
-            query = query.where(error_orders.c.open_key.is_not(None))
-        for column, wanted in (
-            (sites.c.name, site),
-            (error_orders.c.kind, kind),
-            (error_orders.c.stage, stage),
-        ):
-            if wanted is not None:
-                query = query.where(column == wanted)
-        with self._reading() as connection:
-            return tuple(as_error(row) for row in connection.execute(query.order_by(error_orders.c.id)))
-
     def errors_of(self, key: str) -> tuple[ErrorOrder, ...]:
         """With documents, the errors of an order by its number, or else the error with this id, or those by the platform's id."""
-        query = errors_with_sites().add_columns(error_orders.c.document)
+        query = errors_query().add_columns(error_orders.c.document)
         open_first = (error_orders.c.open_key.is_(None), error_orders.c.id.desc())
         by_id = error_orders.c.id == int(key) if is_row_id(key) else None
         with self._reading() as connection:
@@ -141,14 +124,14 @@ def _waits(link: str, row: Row[Any]) -> Waits:
     )
 
 
-def errors_with_sites() -> Select[Any]:
+def errors_query() -> Select[Any]:
     """Every error with its site's name, and without the document, which is large."""
     names = [column for column in error_orders.columns if column.name != "document"]
     return select(*names, sites.c.name.label("site")).join(sites, sites.c.id == error_orders.c.site_id)
 
 
 def as_error(row: Row[Any], *, document: str | None = None) -> ErrorOrder:
-    """An error's row as a value."""
+    """An error as the desk shows it."""
     return ErrorOrder(
         id=row.id,
         order_number=row.order_number,
@@ -164,6 +147,10 @@ def as_error(row: Row[Any], *, document: str | None = None) -> ErrorOrder:
         opened_at=row.opened_at,
         resolved_at=row.resolved_at,
         resolution=row.resolution,
+        assignee=row.assignee,
+        resumed=row.resumed or 0,
+        resolved_by=row.resolved_by,
+        checked_at=row.checked_at,
         document=document,
     )
 

@@ -276,6 +276,7 @@ class _StepSettlement:
             moved = [self._steps[each.id].thread_id for each in waiting]
             self._connection.execute(update(threads).where(threads.c.id.in_(moved)).values(batch_id=batch_id))
         self._note(ours, closing, ended)
+        self._note_rest({_step_id(each) for each in ours})
         touched = {self._steps[_step_id(each)].thread_id for each in ours} | {
             end.thread_id for end in closing
         }
@@ -469,6 +470,23 @@ class _StepSettlement:
             event = "closed" if end.thread_id in ended else "not_closed"
             entries.append(Entry(end.thread_id, self._kind, event, payload={"reason": end.reason}))
         self._append(entries)
+
+    def _note_rest(self, told: set[int]) -> None:
+        """What was said to the outside for steps that have no outcome here: the work was stopped, or another took over."""
+        rest = [step_id for step_id, said in self._exchanges.items() if said and step_id not in told]
+        of = select(steps.c.id, steps.c.thread_id).where(steps.c.id.in_(rest)).order_by(steps.c.id)
+        rows = self._connection.execute(of).all() if rest else ()
+        self._append(
+            [
+                Entry(
+                    row.thread_id,
+                    self._kind,
+                    "sent",
+                    payload={"sent": [asdict(one) for one in self._exchanges[row.id]]},
+                )
+                for row in rows
+            ]
+        )
 
     def _settle_threads(self, thread_ids: list[int]) -> None:
         """An order is at its end when nothing is owed any more: done, or rejected where a step failed or an error is open."""

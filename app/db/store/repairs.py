@@ -18,11 +18,12 @@ def repairs_of(connection: Connection, thread_ids: Sequence[int]) -> Mapping[int
     query = select(repairs).where(repairs.c.ended_at.is_(None)).order_by(repairs.c.id)
     for part in chunks(list(thread_ids)):
         for row in connection.execute(query.where(repairs.c.thread_id.in_(part))):
-            found[row.thread_id] = (*found.get(row.thread_id, ()), _repair(row))
+            found[row.thread_id] = (*found.get(row.thread_id, ()), as_repair(row))
     return found
 
 
-def _repair(row: Row[Any]) -> Repair:
+def as_repair(row: Row[Any]) -> Repair:
+    """A stored repair as a value."""
     return Repair(
         id=row.id,
         layer=Layer(row.layer),

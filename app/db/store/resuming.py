@@ -84,7 +84,10 @@ class _Work:
             resolve_errors(self.connection, mine, resolution=RESUMED, now=self.now, by=name)
 
     def _free_thread(self, row: Row[Any], wanted: Resumption, stage: Stage) -> None:
-        anew = {"document": None} if stage is Stage.NORMALIZE else {}
+        anew: dict[str, Any] = {"document": None} if stage is Stage.NORMALIZE else {}
+        if stage is Stage.NORMALIZE and row.amended_version is not None:
+            # Nothing of it was sent anywhere: what the platform shows now is what counts.
+            anew |= {"version": row.amended_version, "amended_version": None}
         self.connection.execute(
             update(threads)
             .where(threads.c.id == row.id)

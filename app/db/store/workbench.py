@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, case, func, insert, or_, select, tuple_, update
 
 from app.db.store.base import Base, Entry, chunks, cut
-from app.db.store.desk import as_error, errors_with_sites, is_row_id
+from app.db.store.desk import as_error, errors_query, is_row_id
 from app.db.store.repairs import repairs_of, stored
 from app.db.store.road import number_taken, resolve_errors, rewrite, unfit_sentence
 from app.db.tables import error_orders, inbox, items, orders, repairs, sites, steps, threads, waits
@@ -328,7 +328,7 @@ def _steps(connection: Connection, thread_ids: list[int]) -> Mapping[int, tuple[
 
 def _errors(connection: Connection, thread_ids: list[int]) -> Mapping[int, tuple[ErrorOrder, ...]]:
     query = (
-        errors_with_sites()
+        errors_query()
         .where(error_orders.c.thread_id.in_(thread_ids), error_orders.c.open_key.is_not(None))
         .order_by(error_orders.c.id)
     )
