@@ -156,7 +156,7 @@ class Privacy(Base):
     def _end_texts(connection: Connection, ids: list[int], now: datetime) -> None:
         """People's words at the end of errors; and repairs that are in force are so no longer, for they change nothing now."""
         for table in (error_orders, ARCHIVES[error_orders]):
-            told = (table.c.thread_id.in_(ids), table.c.resolution.is_not(None))
+            told = (table.c.thread_id.in_(ids), table.c.resolved_by.is_not(None))
             connection.execute(update(table).where(*told).values(resolution=_ERASED))
         for table in (repairs, ARCHIVES[repairs]):
             in_force = (table.c.thread_id.in_(ids), table.c.ended_at.is_(None))
