@@ -114,8 +114,9 @@ class _Looking:
         self.before = [each for each in told.events if each.id <= seals.after_event]
         self._sealed = [each for each in told.events if each.id > seals.after_event]
         erasures = [each.number or 0 for each in self._sealed if each.event == "erased"]
-        # What was noted before an erasure may have been erased by it, and nothing else may be missing.
-        self._erased_before = max(erasures, default=0) if told.erased_at else 0
+        # What was noted before an erasure may have been erased by it, and nothing else may be missing. That the order's row
+        # says so is not enough: anybody could write it there.
+        self._erased_before = max(erasures, default=0)
         self.erased = 0
 
     def faults(self) -> Iterator[tuple[int | None, str]]:

@@ -247,8 +247,13 @@ def _of_error(error: PastError) -> Iterator[Moment]:
 
 def _of_repair(repair: PastRepair) -> Iterator[Moment]:
     facts = asdict(repair)
-    what = f"repair of {repair.pointer}: {repair.before} became {repair.after}"
-    what += f" ({repair.reason})" if repair.reason else ""
+    # Why stands in the event that was noted with it.
+    changed = (
+        f"{repair.before or 'nothing'} became {repair.after}"
+        if repair.after
+        else "what was changed is erased"
+    )
+    what = f"repair of {repair.pointer}: {changed}"
     yield Moment(repair.at, repair.by, repair.layer, "repair", what, facts=facts)
     if repair.ended_at:
         ended = f"repair of {repair.pointer} ended" + (f": {repair.ended}" if repair.ended else "")

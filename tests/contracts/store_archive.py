@@ -405,6 +405,8 @@ class ArchiveContract:
         assert stored.again == 1
         (claimed,) = world.claim(Stage.NORMALIZE, int(world.thread()["batch_id"]))
         assert (claimed.body, claimed.version) == (seen("1").body, 2)
+        assert world.thread()["erased_at"] is None
+        assert world.store.trail_of(claimed.thread_id).bodies == {1: "", 2: digest(seen("1").body)}
 
     def test_a_customers_link_keeps_its_address_as_long_as_another_order_has_it(self, world: World) -> None:
         done(world, "1", "2")

@@ -477,6 +477,8 @@ class _Page:
                     "hold_kind": "",
                     "waiting_since": None,
                     "document": None,
+                    # What was erased stays so; from now on it is an order with what is read now, like any other.
+                    "erased_at": None,
                     "batch_id": batch_id,
                     "next_at": None if skip else self._now,
                     "rung_at": self._now,
