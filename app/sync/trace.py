@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from app.domain.words import counted
@@ -202,7 +203,7 @@ def _moment(event: TrailEvent) -> Moment:
 
 def _payload(event: TrailEvent) -> dict[str, Any]:
     try:
-        found = json.loads(event.payload or "{}")
+        found = json.loads(event.payload or "{}", parse_float=Decimal)
     except ValueError:
         # Somebody has changed it; `audit verify` says so.
         found = None
