@@ -65,8 +65,8 @@ def privacy_erase(
 ) -> None:
     """Erase the personal data of orders that have come to their end, also in the archive. It cannot be undone.
 
-    Amounts, SKUs, dates, document numbers and the events with their seals stay. Exit code 3: some orders were refused, since
-    their data is still needed.
+    Amounts, SKUs, dates, document numbers and the events with their seals stay. Copies of rows that were written over earlier
+    may be in the database's files until its next VACUUM. Exit code 3: some orders were refused, since their data is still needed.
     """
     parts = opened().parts
     subjects = erasing.find(parts, orders=orders, email=email)

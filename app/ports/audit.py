@@ -1,7 +1,7 @@
 """The audit trail: what the store shows of it, and what it takes to prove it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -31,7 +31,8 @@ class TrailEvent:
 class Trail:
     """An order's events in order, and what its row says of them.
 
-    `bodies` are the digests of the raw bodies, by version; empty for one that was erased.
+    `bodies` are the digests of the raw bodies, by version; empty for one that was erased. `completed` are those of the bodies
+    with the parts that were asked for apart, where there are such.
     """
 
     thread_id: int
@@ -43,6 +44,7 @@ class Trail:
     erased_at: datetime | None
     events: Sequence[TrailEvent]
     bodies: Mapping[int, str]
+    completed: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

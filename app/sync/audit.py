@@ -1,7 +1,7 @@
 """Proving the audit trail: that nothing of it was changed, removed, added or cut off at the end."""
 
 import hmac
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from app.domain import trail
@@ -59,7 +59,7 @@ def verify(
 
     What it cannot prove: events from before the key, and that any followed them where all that did were removed; that the whole
     database, or all rows of an order, are not an earlier state that was put back; that an order was not removed with all its rows
-    (`reconcile` finds it missing); what is derived from the bodies (`rm_order` and its lines, completed bodies); and anything
+    (`reconcile` finds it missing); what is derived from the bodies (`rm_order` and its lines); and anything
     against someone who has the secret key. Raises `Misconfigured` where there is no such order.
     """
     found = Verification()
@@ -114,8 +114,9 @@ class _Looking:
         self.before = [each for each in told.events if each.id <= seals.after_event]
         self._sealed = [each for each in told.events if each.id > seals.after_event]
         erasures = [each.number or 0 for each in self._sealed if each.event == "erased"]
-        # What was noted before an erasure may have been erased by it, and nothing else may be missing.
-        self._erased_before = max(erasures, default=0) if told.erased_at else 0
+        # What was noted before an erasure may have been erased by it, and nothing else may be missing. That the order's row
+        # says so is not enough: anybody could write it there.
+        self._erased_before = max(erasures, default=0)
         self.erased = 0
 
     def faults(self) -> Iterator[tuple[int | None, str]]:
@@ -196,22 +197,26 @@ class _Looking:
             )
 
     def _bodies(self) -> Iterator[tuple[int | None, str]]:
-        """The raw bodies against the digests that were noted when they came."""
-        bodies = self._told.bodies
+        yield from self._texts("raw body", "sha256", self._told.bodies)
+        yield from self._texts("completed body", "completed_sha256", self._told.completed)
+
+    def _texts(self, what: str, fact: str, stored: Mapping[int, str]) -> Iterator[tuple[int | None, str]]:
+        """What is stored of each version, by its digest, against the digests that were noted when it came."""
         noted: dict[int, TrailEvent] = {}
         for each in self._told.events:
             version = each.detail.get("version")
-            if isinstance(version, int) and "sha256" in each.detail:
+            if isinstance(version, int) and fact in each.detail:
                 noted[version] = each
         for version, event in noted.items():
-            if version not in bodies:
-                yield event.number, f"The raw body of version {version} is gone (rm_inbox)."
-            elif bodies[version] == event.detail["sha256"]:
+            found = stored.get(version)
+            if found == event.detail[fact]:
                 continue
-            elif not bodies[version] and self._may_be_erased(event):
+            if not found and self._may_be_erased(event):
                 self.erased += 1
+            elif found is None:
+                yield event.number, f"The {what} of version {version} is gone (rm_inbox)."
             else:
-                yield event.number, f"The raw body of version {version} is not what was received (rm_inbox)."
+                yield event.number, f"The {what} of version {version} is not what was received (rm_inbox)."
         if not self.before:
-            for version in sorted(set(bodies) - set(noted)):
-                yield None, f"The raw body of version {version} was added (rm_inbox): no event tells of it."
+            for version in sorted(set(stored) - set(noted)):
+                yield None, f"The {what} of version {version} was added (rm_inbox): no event tells of it."

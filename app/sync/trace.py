@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from app.domain.words import counted
@@ -29,6 +30,7 @@ _TOLD: Mapping[tuple[str, str], str] = {
     ): "changed in the shop after it was sent: version {version} is kept and was sent nowhere",
     ("fetch", "closed"): "closed: the shop does not want it any more (version {version})",
     ("fetch", "gone"): "no longer in the shop",
+    ("fetch", "completed"): "the parts that the shop shows apart were read, version {version}",
     ("fetch", "body_restored"): "what the shop sent of version {version} was lost, and was read again",
     **{(stage, "passed"): sentence for stage, sentence in _ROAD.items()},
     ("acknowledge", "acknowledged"): "marked in the shop as taken over",
@@ -57,7 +59,18 @@ _ANYWHERE: Mapping[str, str] = {
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86_400.0
 
 _SAID_BY_SENTENCE = frozenset(
-    ("version", "sha256", "until", "kind", "document", "document_id", "total", "customer", "to")
+    (
+        "version",
+        "sha256",
+        "completed_sha256",
+        "until",
+        "kind",
+        "document",
+        "document_id",
+        "total",
+        "customer",
+        "to",
+    )
 )
 
 
@@ -190,7 +203,7 @@ def _moment(event: TrailEvent) -> Moment:
 
 def _payload(event: TrailEvent) -> dict[str, Any]:
     try:
-        found = json.loads(event.payload or "{}")
+        found = json.loads(event.payload or "{}", parse_float=Decimal)
     except ValueError:
         # Somebody has changed it; `audit verify` says so.
         found = None
@@ -235,8 +248,13 @@ def _of_error(error: PastError) -> Iterator[Moment]:
 
 def _of_repair(repair: PastRepair) -> Iterator[Moment]:
     facts = asdict(repair)
-    what = f"repair of {repair.pointer}: {repair.before} became {repair.after}"
-    what += f" ({repair.reason})" if repair.reason else ""
+    # Why stands in the event that was noted with it.
+    changed = (
+        f"{repair.before or 'nothing'} became {repair.after}"
+        if repair.after
+        else "what was changed is erased"
+    )
+    what = f"repair of {repair.pointer}: {changed}"
     yield Moment(repair.at, repair.by, repair.layer, "repair", what, facts=facts)
     if repair.ended_at:
         ended = f"repair of {repair.pointer} ended" + (f": {repair.ended}" if repair.ended else "")

@@ -42,6 +42,14 @@ def archive(world: World, *, days: int = 90, limit: int = 200) -> Archived:
     return world.store.archive(before=before, after=0, limit=limit)
 
 
+def reject(world: World, order_id: str) -> None:
+    """A new order that needs a person."""
+    batch_id, token = world.batch(order_id), world.token()
+    (claimed,) = world.store.claim(Stage.NORMALIZE, batch_id=batch_id, token=token, lease_seconds=LEASE)
+    failed = Failed(id=claimed.thread_id, reason="No.", kind="validation")
+    world.store.settle(Stage.NORMALIZE, batch_id=batch_id, token=token, outcomes=[failed])
+
+
 def archived(world: World, *order_ids: str) -> None:
     """Orders that were exported long ago and lie in the archive."""
     done(world, *order_ids)
@@ -121,11 +129,7 @@ class ArchiveContract:
     def test_orders_in_motion_held_rejected_or_amended_never_go(self, world: World) -> None:
         world.batch("1")
         wait(world, "2")
-        batch_id = world.batch("3")
-        (claimed,) = world.claim(Stage.NORMALIZE, batch_id)
-        token = world.harness.query(f"SELECT lease_token FROM rm_thread WHERE id = {claimed.thread_id}")[0][0]
-        failed = Failed(id=claimed.thread_id, reason="No.", kind="validation")
-        world.store.settle(Stage.NORMALIZE, batch_id=batch_id, token=token, outcomes=[failed])
+        reject(world, "3")
         done(world, "4")
         world.read(changed("4", at=MODIFIED + timedelta(minutes=5)))
         world.clock.advance(LONG)
@@ -142,9 +146,13 @@ class ArchiveContract:
         world.store.settle_steps(Owed.EXPORT, batch_id=batch_id, token=token, outcomes=[failed])
         world.clock.advance(LONG)
         newest(world)
+        reject(world, "2")
         assert archive(world).orders == 0
         # As if a person had closed it: what was sent may still be committed.
-        world.harness.execute("UPDATE rm_error_orders SET open_key = NULL")
+        world.harness.execute(
+            "UPDATE rm_error_orders SET open_key = NULL, resolved_at = opened_at, resolution = 'closed'"
+            " WHERE platform_order_id = '1'"
+        )
         world.harness.execute("UPDATE rm_thread SET state = 'closed' WHERE platform_order_id = '1'")
         assert archive(world).orders == 0
         world.harness.execute("UPDATE rm_step SET intent_at = NULL")
@@ -397,6 +405,8 @@ class ArchiveContract:
         assert stored.again == 1
         (claimed,) = world.claim(Stage.NORMALIZE, int(world.thread()["batch_id"]))
         assert (claimed.body, claimed.version) == (seen("1").body, 2)
+        assert world.thread()["erased_at"] is None
+        assert world.store.trail_of(claimed.thread_id).bodies == {1: "", 2: digest(seen("1").body)}
 
     def test_a_customers_link_keeps_its_address_as_long_as_another_order_has_it(self, world: World) -> None:
         done(world, "1", "2")

@@ -8,6 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from app.domain.road import Owed, Stage, State, StepState
+from app.domain.trail import digest
 from app.ports.certificates import NewCertificate
 from app.ports.sales_channel import Seen
 from app.ports.store import Failed, Sighting, Stored
@@ -161,6 +162,10 @@ class ReadingContract:
         assert world.harness.query("SELECT body FROM rm_inbox WHERE platform_order_id = '1'") == [
             (seen("1").body,)
         ]
+        trail = world.store.trail_of(claimed["1"].thread_id)
+        assert trail.completed == {1: digest("whole")}
+        assert trail.events[-1].event == "completed"
+        assert trail.events[-1].detail == {"version": 1, "completed_sha256": digest("whole")}
 
     def test_an_order_whose_body_is_not_stored_any_more_is_claimed_without_one(self, world: World) -> None:
         batch_id = world.batch("1")

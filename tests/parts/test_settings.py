@@ -241,3 +241,17 @@ def test_a_login_of_flowers_that_could_not_be_used_is_refused_without_being_show
 
 def test_a_login_of_flowers_may_have_colons_and_blanks_in_its_password(tmp_path: Path) -> None:
     assert load(tmp_path, ORDERSYNC_FLOWER_AUTH="name:a b:c").flower_login() == "name:a b:c"
+
+
+def test_the_days_after_which_orders_are_archived_can_be_set_and_0_is_never(tmp_path: Path) -> None:
+    found = [load(tmp_path, ORDERSYNC_ARCHIVE_DAYS=each).archive_days for each in ("", "30", "0")]
+    assert found == [90, 30, 0]
+
+
+@pytest.mark.parametrize("value", ["-1", "a year", "36501"])
+def test_days_that_cannot_be_are_named(tmp_path: Path, value: str) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        load(tmp_path, ORDERSYNC_ARCHIVE_DAYS=value)
+    assert refused.value.reason == (
+        f"ORDERSYNC_ARCHIVE_DAYS is {value!r}; it must be a whole number from 0 to 36500."
+    )

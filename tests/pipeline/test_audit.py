@@ -151,6 +151,17 @@ def _another_body(world: World) -> None:
     )
 
 
+def _completed_body(world: World) -> None:
+    """As if the parts that are asked for apart had been others."""
+    world.parts.store.keep_completed(world.site_id, {("1001", 1): '{"id": 1001, "coupons": []}'})
+    assert proved(world).whole
+    execute(world, "UPDATE rm_inbox SET completed = '{}' WHERE platform_order_id = '1001'")
+
+
+def _completed_body_that_nobody_read(world: World) -> None:
+    execute(world, "UPDATE rm_inbox SET completed = '{}' WHERE platform_order_id = '1001'")
+
+
 def _middle(world: World) -> None:
     execute(world, f"DELETE FROM rm_event WHERE id = {event(world, 1001, 'acknowledged')}")
 
@@ -248,6 +259,11 @@ FORGERIES = {
     "a raw body as if erased": (_body_as_if_erased, "The raw body of version 1 is not what was received"),
     "a raw body that is gone": (_no_body, "The raw body of version 1 is gone (rm_inbox)."),
     "a raw body that was added": (_another_body, "The raw body of version 2 was added (rm_inbox)"),
+    "a completed body": (_completed_body, "The completed body of version 1 is not what was received"),
+    "a completed body that was added": (
+        _completed_body_that_nobody_read,
+        "The completed body of version 1 was added (rm_inbox)",
+    ),
     "an event in the middle": (_middle, "is gone."),
     "the last event": (_end, "but the last one there is number"),
     "the last event, and a row to fit": (_end_with_a_row_to_fit, "some were cut off at the end."),

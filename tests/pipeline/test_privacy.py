@@ -12,6 +12,9 @@ from app.sync.audit import Seals, verify
 from app.sync.parts import site_with_id
 from app.sync.privacy import erase, find
 from app.sync.reconcile import Heal, reconcile
+from app.sync.repair import repair
+from app.sync.resume import How, orders_named, resume
+from app.sync.settle import comment
 from app.sync.trace import trace
 from tests.pipeline.commands import command, good, printed_json
 from tests.pipeline.world import Json, MakeWorld, World, plain_order
@@ -244,3 +247,27 @@ def test_an_erased_order_can_be_erased_once_more_after_it_was_edited(world: Worl
     erase(world.parts, find(world.parts, orders=(), email=EMAIL))
     assert found_in(world) == []
     assert verify(world.parts, seals(world)).whole
+
+
+def test_what_people_said_and_repaired_at_the_desk_is_erased_too(make_world: MakeWorld) -> None:
+    body = personal_order(1001)
+    body["shipping"]["postcode"] = ""
+    world = make_world(orders=[body])
+    world.run()
+    assert world.ends() == {1001: "rejected"}
+    (order,) = orders_named(world.parts, ["1001"])
+    changes = {world.errors()[1001]["field"]: "QX9 7ZZ"}
+    repair(world.parts, order, changes, reason="Quincy Unmistakable wrote", by="cli:anna")
+    (order,) = orders_named(world.parts, ["1001"])
+    comment(world.parts, order, text="Ring at Flat Zebra.", by="cli:anna")
+    resume(world.parts, [order], How(by="cli:anna"), ring=world.road.ring)
+    world.settle()
+    assert world.ends() == {1001: "done"}
+    told = trace(world.parts, "BGM-1001")
+    by_anna = [each.event for each in told.moments if each.by == "cli:anna"]
+    assert by_anna == ["repaired", "repair", "commented", "resumed"]
+    assert verify(world.parts, seals(world)).whole
+    erase(world.parts, find(world.parts, orders=("BGM-1001",), email=None))
+    assert found_in(world) == []
+    assert verify(world.parts, seals(world)).whole
+    assert "repaired by hand (what was said is erased)" in good(world, "trace", "BGM-1001")

@@ -64,7 +64,7 @@ def test_held_orders_are_exported_by_hand_one_by_number_and_the_rest_by_site(mid
 
 def test_upkeep_by_hand_ends_its_run_and_a_failure_is_told_in_words(middleware: Middleware) -> None:
     middleware.start_worker()
-    for words in (["sweep"], ["drop_deliveries"], ["sync_items"], ["report_errors"], ["tick"]):
+    for words in (["sweep"], ["drop_deliveries"], ["archive"], ["sync_items"], ["report_errors"], ["tick"]):
         report = task(middleware, *words)
         assert (report["kind"], report["state"], report["reason"]) == ("task", "finished", ""), words
     unread = task(middleware, "reconcile", "bgm", code=1)

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, delete, func, select, update
 
 from app.db.store.base import Base, lease_free
-from app.db.store.both import NAMED, to_archive
+from app.db.store.both import NAMED, leave_no_trace, to_archive
 from app.db.tables import error_orders, steps, threads, waits
 from app.domain.road import STEP_UNFINISHED, State, StepState
 from app.ports.retention import Archived
@@ -34,11 +34,12 @@ class Archive(Base):
                 .order_by(threads.c.id)
                 .limit(limit)
                 # Whoever works on one of them is quicker; it moves another night.
-                .with_for_update(skip_locked=True, of=threads)
+                .with_for_update(skip_locked=True)
             )
             found = list(connection.scalars(ripe))
             if not found:
                 return Archived(orders=0, rows=0, last=None)
+            leave_no_trace(connection)
             rows = to_archive(connection, found)
             connection.execute(delete(waits).where(waits.c.thread_id.in_(found)))
             # Whoever saw an order before this and means to have it go on is told that it is not as it was.

@@ -112,6 +112,7 @@ def _trails(connection: Connection, page: Select[Any]) -> tuple[Trail, ...]:
     rows = connection.execute(page).all()
     told: dict[int, list[TrailEvent]] = {row.id: [] for row in rows}
     bodies: dict[int, dict[int, str]] = {row.id: {} for row in rows}
+    completed: dict[int, dict[int, str]] = {row.id: {} for row in rows}
     as_text = connection.dialect.name == "sqlite"
     for part in chunks(list(told)):
 
@@ -131,7 +132,7 @@ def _trails(connection: Connection, page: Select[Any]) -> tuple[Trail, ...]:
                 threads.c.platform_order_id == inbox.c.platform_order_id
             )
             return (
-                select(threads.c.id, inbox.c.version, inbox.c.body)
+                select(threads.c.id, inbox.c.version, inbox.c.body, inbox.c.completed)
                 .join(inbox, same)
                 .where(threads.c.id.in_(part))
             )
@@ -140,6 +141,8 @@ def _trails(connection: Connection, page: Select[Any]) -> tuple[Trail, ...]:
             told[row.thread_id].append(_event(row))
         for row in connection.execute(of_both(received, inbox)):
             bodies[row.id][row.version] = trail.digest(row.body)
+            if row.completed is not None:
+                completed[row.id][row.version] = trail.digest(row.completed)
     return tuple(
         Trail(
             thread_id=row.id,
@@ -151,6 +154,7 @@ def _trails(connection: Connection, page: Select[Any]) -> tuple[Trail, ...]:
             erased_at=row.erased_at,
             events=sorted(told[row.id], key=lambda event: event.id),
             bodies=bodies[row.id],
+            completed=completed[row.id],
         )
         for row in rows
     )

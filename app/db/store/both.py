@@ -65,6 +65,12 @@ def bring_back(connection: Connection, thread_ids: Sequence[int]) -> None:
         connection.execute(update(threads).where(threads.c.id.in_(found)).values(archived_at=None))
 
 
+def leave_no_trace(connection: Connection) -> None:
+    """Have SQLite write zeros over what is deleted, which could else be read in the file for long."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA secure_delete=ON")
+
+
 def rows_of(
     connection: Connection, table: Table, thread_ids: Sequence[int], *, orders_in: Table
 ) -> ColumnElement[bool]:

@@ -1,6 +1,7 @@
 """Looking: what people and scripts ask for."""
 
 import json
+from decimal import Decimal
 from operator import attrgetter, itemgetter
 from typing import Any
 
@@ -198,5 +199,5 @@ class Looking(Base):
 
 
 def _quoted(body: str | None) -> dict[str, Any]:
-    payload: dict[str, Any] = json.loads(body) if body else {}
+    payload: dict[str, Any] = json.loads(body, parse_float=Decimal) if body else {}
     return {name: value for name, value in payload.items() if name == "reason"}

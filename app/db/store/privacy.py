@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, Table, delete, func, select, update
 
 from app.db.store.archive import ENDS
 from app.db.store.base import Base, Entry, chunks
-from app.db.store.both import of_both, rows_of
+from app.db.store.both import leave_no_trace, of_both, rows_of
 from app.db.store.owed import CUSTOMER
 from app.db.tables import (
     ARCHIVES,
@@ -119,9 +119,7 @@ class Privacy(Base):
         """Erase the personal data of those of these orders that are at their end, in one transaction."""
         with self._writing() as connection:
             now = self._now(connection)
-            if connection.dialect.name == "sqlite":
-                # Else what was written over could still be read in the file.
-                connection.exec_driver_sql("PRAGMA secure_delete=ON")
+            leave_no_trace(connection)
             at_end = (threads.c.id.in_(thread_ids), threads.c.state.in_(ENDS))
             ids = list(connection.scalars(select(threads.c.id).where(*at_end).with_for_update()))
             if not ids:
@@ -156,7 +154,7 @@ class Privacy(Base):
     def _end_texts(connection: Connection, ids: list[int], now: datetime) -> None:
         """People's words at the end of errors; and repairs that are in force are so no longer, for they change nothing now."""
         for table in (error_orders, ARCHIVES[error_orders]):
-            told = (table.c.thread_id.in_(ids), table.c.resolution.is_not(None))
+            told = (table.c.thread_id.in_(ids), table.c.resolved_by.is_not(None))
             connection.execute(update(table).where(*told).values(resolution=_ERASED))
         for table in (repairs, ARCHIVES[repairs]):
             in_force = (table.c.thread_id.in_(ids), table.c.ended_at.is_(None))

@@ -187,6 +187,7 @@ class Reading(Base):
                     for (order_id, version), body in bodies.items()
                 ],
             )
+            self._note(connection, _completed(connection, site_id, bodies), now=self._now(connection))
 
     def note_clock(
         self, site_id: int, token: str, *, clock_ahead: float | None, wide_at: datetime | None = None
@@ -232,6 +233,19 @@ def _closing(reason: str) -> dict[str, Any]:
         "lease_until": None,
         "lease_token": None,
     }
+
+
+def _completed(connection: Connection, site_id: int, bodies: Mapping[tuple[str, int], str]) -> list[Entry]:
+    query = select(threads.c.id, threads.c.platform_order_id).where(threads.c.site_id == site_id)
+    found: dict[str, int] = {}
+    for part in chunks([order_id for order_id, _ in bodies]):
+        rows = connection.execute(query.where(threads.c.platform_order_id.in_(part)))
+        found.update((row.platform_order_id, row.id) for row in rows)
+    return [
+        Entry(found[order_id], "fetch", "completed", {"version": version, "completed_sha256": digest(body)})
+        for (order_id, version), body in bodies.items()
+        if order_id in found
+    ]
 
 
 def _exports(thread_ids: list[int], steps: Table) -> Select[Any]:
@@ -463,6 +477,8 @@ class _Page:
                     "hold_kind": "",
                     "waiting_since": None,
                     "document": None,
+                    # What was erased stays so; from now on it is an order with what is read now, like any other.
+                    "erased_at": None,
                     "batch_id": batch_id,
                     "next_at": None if skip else self._now,
                     "rung_at": self._now,

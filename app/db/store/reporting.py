@@ -18,6 +18,7 @@ from sqlalchemy import (
 
 from app.db.amounts import decimal_of, total
 from app.db.store.base import Base
+from app.db.store.both import either
 from app.db.tables import ARCHIVES, error_orders, orders, sites, threads
 from app.domain.road import State
 from app.ports.reporting import Counted, ErrorReport, OldError, OrderFilter, OrderRow
@@ -26,6 +27,8 @@ _REPORTED = (
     *("id", "site_id", "order_number", "platform_order_id", "kind", "value", "currency"),
     *("opened_at", "resolved_at", "resolution"),
 )
+
+_OF_ORDERS = ("total", "currency", "order_date", "acknowledged_at", "exported_at", "erp_document_number")
 
 
 class Reporting(Base):
@@ -37,11 +40,12 @@ class Reporting(Base):
             select(
                 *(threads.c.id, threads.c.order_number, threads.c.platform_order_id, threads.c.state),
                 *(threads.c.stage, threads.c.reason, threads.c.created_at, threads.c.updated_at),
-                *(orders.c.total, orders.c.currency, orders.c.order_date, orders.c.acknowledged_at),
-                *(orders.c.exported_at, orders.c.erp_document_number, sites.c.name.label("site")),
+                *(either(orders, name) for name in _OF_ORDERS),
+                sites.c.name.label("site"),
             )
             .join(sites, sites.c.id == threads.c.site_id)
             .outerjoin(orders, orders.c.thread_id == threads.c.id)
+            .outerjoin(ARCHIVES[orders], ARCHIVES[orders].c.thread_id == threads.c.id)
             .where(threads.c.id > after, *_conditions(wanted))
             .order_by(threads.c.id)
             .limit(limit)
