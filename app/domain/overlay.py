@@ -1,6 +1,8 @@
 """Changes of single fields laid over a JSON document, which itself stays as it was received."""
 
 import json
+import re
+import uuid
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -79,15 +81,32 @@ def overlaid(document: Json, changes: Sequence[Change]) -> Json:
 
 
 def overlaid_text(text: str, changes: Sequence[Change]) -> str:
-    """The same for JSON text; without changes the very text. Raises `Conflict`, and `ValueError` for what is no such JSON."""
+    """The same for JSON text; without changes the very text. Raises `Conflict`, and `ValueError` for what is no JSON."""
     if not changes:
         return text
-    return json.dumps(overlaid(loaded(text), changes), ensure_ascii=False)
+    return dumped(overlaid(loaded(text), changes))
 
 
 def loaded(text: str) -> Json:
-    """JSON text as values. Raises `ValueError` for a number that would not come out again as it went in."""
-    return json.loads(text, parse_float=_exact)
+    """JSON text as values; numbers keep their digits. Raises `ValueError` for what is no JSON."""
+    return json.loads(text, parse_float=Decimal, parse_constant=_no_number)
+
+
+def dumped(value: Json) -> str:
+    """Values as JSON text; every number has the digits it was read with."""
+    mark = uuid.uuid4().hex
+    text = json.dumps(value, ensure_ascii=False, default=lambda number: f"{mark}{_digits(number)}")
+    return re.sub(f'"{mark}([^"]*)"', r"\1", text)
+
+
+def _digits(number: object) -> str:
+    if isinstance(number, Decimal):
+        return str(number)
+    raise TypeError(type(number).__name__)
+
+
+def _no_number(name: str) -> Json:
+    raise ValueError(f"{name} is no number")
 
 
 def leaves(document: Json, pointer: str = "") -> Iterator[tuple[str, Json]]:
@@ -101,13 +120,6 @@ def leaves(document: Json, pointer: str = "") -> Iterator[tuple[str, Json]]:
                 yield from leaves(value, f"{pointer}/{index}")
         case _:
             yield pointer, document
-
-
-def _exact(digits: str) -> float:
-    value = float(digits)
-    if Decimal(repr(value)) != Decimal(digits):
-        raise ValueError(f"the number {digits} has more digits than can be kept")
-    return value
 
 
 def _same(one: Json, other: Json) -> bool:

@@ -242,12 +242,12 @@ def _typed(pointer: str, before: Json, text: str) -> Json:
             if text.strip().lower() not in words:
                 raise UsageError(f"{pointer} must be true or false.")
             return words[text.strip().lower()]
-        case int() | float():
+        case int() | Decimal():
             try:
                 number = loaded(text)
             except ValueError:
                 number = None
-            if isinstance(number, bool) or not isinstance(number, int | float):
+            if isinstance(number, bool) or not isinstance(number, int | Decimal):
                 raise UsageError(f"{pointer} must be a number.")
             return number
         case _:

@@ -1,6 +1,5 @@
 """What people have changed of orders, as it is stored."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,7 +7,7 @@ from sqlalchemy import Connection, Row, select
 
 from app.db.store.base import chunks
 from app.db.tables import repairs
-from app.domain.overlay import ABSENT, Change, Layer
+from app.domain.overlay import ABSENT, Change, Layer, dumped, loaded
 from app.ports.desk import Repair
 
 
@@ -36,9 +35,9 @@ def as_repair(row: Row[Any]) -> Repair:
 
 def read(text: str) -> object:
     """A stored value: JSON text, or an empty text where there was none."""
-    return json.loads(text) if text else ABSENT
+    return loaded(text) if text else ABSENT
 
 
 def stored(value: object) -> str:
     """A value as it is stored."""
-    return "" if value is ABSENT else json.dumps(value, ensure_ascii=False)
+    return "" if value is ABSENT else dumped(value)
