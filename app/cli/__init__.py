@@ -6,42 +6,9 @@ findings that need a person. A command that only looks ends with 0, whatever it 
 
 import os
 
-from app.cli import (
-    assortment,
-    changing,
-    comparing,
-    completing,
-    connecting,
-    desk,
-    exporting,
-    health,
-    hooks,
-    looking,
-    reporting,
-    running,
-    tasks,
-    waiting,
-)
 from app.cli.root import main
 
-__all__ = [
-    "assortment",
-    "changing",
-    "comparing",
-    "completing",
-    "connecting",
-    "desk",
-    "exporting",
-    "health",
-    "hooks",
-    "looking",
-    "main",
-    "reporting",
-    "run",
-    "running",
-    "tasks",
-    "waiting",
-]
+__all__ = ["main", "run"]
 
 
 def run() -> None:
