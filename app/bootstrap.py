@@ -25,7 +25,7 @@ from app.db.migrate import is_current, migrate
 from app.db.store import SqlStore
 from app.domain.road import Link, Owed, Stage, holds_up
 from app.errors import Misconfigured, OrderSyncError, Retry, UsageError
-from app.passes import NoPasses, RedisPasses, connect
+from app.no_passes import NoPasses
 from app.ports.connector import Account, Connector, OpenErp, OpenSalesChannel
 from app.ports.deliveries import DueSite
 from app.ports.erp import Erp
@@ -214,11 +214,17 @@ def _opened(settings: Settings, engine: Engine, *, url: str | None, by: str) -> 
         if not settings.embedded_database:
             raise Misconfigured("The database's schema is not this program's; run `ordersync migrate`.")
         migrate(engine)
-    passes: SkuPasses = NoPasses() if url is None else RedisPasses(connect(url))
+    passes = NoPasses() if url is None else _redis_passes(url)
     key = secrets.load_key(given=settings.secret_key, file=settings.secret_key_file)
     audit_key = _audit_key(engine, key)
     parts = parts_on(settings, engine, key=key, passes=passes, audit_key=audit_key, by=by)
     return Program(settings=settings, engine=engine, parts=parts)
+
+
+def _redis_passes(url: str) -> SkuPasses:
+    from app.passes import RedisPasses, connect  # noqa: PLC0415 - its client takes longer to import than a list to be shown
+
+    return RedisPasses(connect(url))
 
 
 def parts_on(

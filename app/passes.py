@@ -11,7 +11,10 @@ import structlog
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from app.no_passes import NoPasses
 from app.ports.erp import ErpItem, ItemKind
+
+__all__ = ["NoPasses", "RedisPasses", "connect"]
 
 log = structlog.get_logger("ordersync.passes")
 
@@ -78,14 +81,3 @@ def _item(sku: str, text: bytes | str) -> ErpItem | None:
         return ErpItem(number=sku, name=stored["name"], blocked=False, kind=ItemKind(stored["kind"]))
     except (KeyError, TypeError, ValueError):
         return None
-
-
-class NoPasses:
-    """Remembers nothing: for processes without a broker."""
-
-    def recent(self, erp_id: int, skus: Sequence[str]) -> Mapping[str, ErpItem]:  # noqa: ARG002 - the port's signature
-        """Nothing."""
-        return {}
-
-    def remember(self, erp_id: int, items: Iterable[ErpItem]) -> None:
-        """Nothing."""

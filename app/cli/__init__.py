@@ -6,50 +6,9 @@ findings that need a person. A command that only looks ends with 0, whatever it 
 
 import os
 
-from app.cli import (
-    assortment,
-    changing,
-    comparing,
-    completing,
-    connecting,
-    desk,
-    explaining,
-    exporting,
-    health,
-    hooks,
-    looking,
-    repairing,
-    reporting,
-    retention,
-    running,
-    tasks,
-    tracing,
-    waiting,
-)
 from app.cli.root import main
 
-__all__ = [
-    "assortment",
-    "changing",
-    "comparing",
-    "completing",
-    "connecting",
-    "desk",
-    "explaining",
-    "exporting",
-    "health",
-    "hooks",
-    "looking",
-    "main",
-    "repairing",
-    "reporting",
-    "retention",
-    "run",
-    "running",
-    "tasks",
-    "tracing",
-    "waiting",
-]
+__all__ = ["main", "run"]
 
 
 def run() -> None:

@@ -4,7 +4,6 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from app.bootstrap import asked_quickly, connected_names
-from app.celery_tasks import known_tasks
 from app.cli.root import main
 from app.domain.road import LINKS
 from app.errors import OrderSyncError
@@ -43,6 +42,8 @@ def task_names(
     _context: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem[str]]:
     """The tasks whose names begin like this."""
+    from app.celery_tasks import known_tasks  # noqa: PLC0415 - Celery is for those who ask for its tasks
+
     try:
         return _beginning(incomplete, tuple(known_tasks(load_settings())))
     except OrderSyncError:

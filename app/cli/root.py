@@ -1,7 +1,9 @@
 """What all commands share: the group itself, its consoles, and how answers are shown."""
 
 import getpass
+import importlib
 import os
+import pkgutil
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NoReturn
@@ -11,6 +13,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+import app.cli
 from app import __version__
 from app.bootstrap import Program, open_program
 from app.errors import Misconfigured, OrderSyncError, UsageError
@@ -27,8 +30,31 @@ def say(text: str) -> None:
     ERR.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
+_HOMES = {"errors": "desk", "export": "exporting", "order": "looking", "status": "looking"}
+"""Commands that people look with, and the module each is in: it alone is imported, which is half of the time they take."""
+
+
 class _Commands(click.Group):
-    """Turns named failures into one sentence on standard error and an exit code."""
+    """Turns named failures into one sentence on standard error and an exit code.
+
+    The commands are in the modules of this package, which are imported when they are asked for.
+    """
+
+    group_class = type
+    """The groups within are of this kind as well: some of their commands are in other modules."""
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if self is main and name in _HOMES:
+            importlib.import_module(f"app.cli.{_HOMES[name]}")
+        found = super().get_command(context, name)
+        if found is None:
+            _import_all()
+            found = super().get_command(context, name)
+        return found
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        _import_all()
+        return super().list_commands(context)
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -41,6 +67,12 @@ class _Commands(click.Group):
     def _end(self, reason: str, code: int) -> NoReturn:
         say(f"ordersync: {reason}")
         raise SystemExit(code)
+
+
+def _import_all() -> None:
+    for module in pkgutil.iter_modules(app.cli.__path__):
+        if not module.name.startswith("_"):
+            importlib.import_module(f"app.cli.{module.name}")
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -136,6 +136,13 @@ def _wait(
     if as_json:
         told = {"task": chosen.name, "elsewhere": [asdict(each) for each in _elsewhere(planned)]}
         click.echo(json_text({**told, **report}))
+    elif report["kind"] == "task" and isinstance(planned, by_hand.Message):
+        # It has no orders of its own to be counted.
+        say(
+            " ".join(
+                [f"{chosen.name}: {report['state']} in {report['seconds']} s.", report["reason"]]
+            ).strip()
+        )
     else:
         OUT.print(run_table(report))
     if not settled:

@@ -75,5 +75,5 @@ class ErrorReport:
     resolutions: Mapping[str, int]
     at_risk: Mapping[str, Decimal]
     oldest: tuple[OldError, ...]
-    median_seconds: float | None
-    longest_seconds: float | None
+    median_seconds: int | None
+    longest_seconds: int | None

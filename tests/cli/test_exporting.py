@@ -127,7 +127,7 @@ def test_a_month_is_reviewed(copied: CommandLine) -> None:
         "month": "2026-10", "since": "2026-10-01T00:00:00+00:00", "until": "2026-11-01T00:00:00+00:00",
         "opened": 3, "resolved": 2, "still_open": 19,
     }  # fmt: skip
-    assert (report["median_seconds"], report["longest_seconds"]) == (21_600.0, 21_600.0)
+    assert (report["median_seconds"], report["longest_seconds"]) == (21_600, 21_600)
     assert (report["resolutions"], report["at_risk"]) == ({"repaired": 2}, {"EUR": "190.0000"})
     assert len(report["oldest"]) == 10
     shown = sentence(copied.good("errors", "report", "--month", "2026-10").stdout)

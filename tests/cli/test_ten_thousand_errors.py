@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from app.settings import load_settings
 from app.sync.configure import Asked, add_erp, add_site
 from tests.cli.conftest import CommandLine, make_command_line
 from tests.db.many_errors import fill
+from tests.fixtures.postgres import PostgresServer
 
 pytestmark = pytest.mark.slow
 
@@ -35,15 +35,14 @@ def connect(program: Program) -> int:
 
 
 @pytest.fixture(
-    scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.xdist_group("postgres"))]
+    scope="module",
+    params=["sqlite", pytest.param("postgres", marks=pytest.mark.xdist_group("postgres"))],
 )
-def crowded(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[CommandLine]:
-    folder = tmp_path_factory.mktemp("crowded")
-    ordersync = make_command_line(folder, None)
+def crowded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+    ordersync = make_command_line(tmp_path_factory.mktemp("crowded"), None)
     if request.param == "postgres":
-        server = request.getfixturevalue("postgres_server")
+        # The server goes away with all that is in it.
+        server: PostgresServer = request.getfixturevalue("postgres_server")
         server.execute('CREATE DATABASE "crowded"')
         ordersync.environment["DATABASE_URL"] = server.url("crowded")
     settings = load_settings(ordersync.environment, dotenv=Path("/dev/null"))
@@ -51,9 +50,7 @@ def crowded(
     program = open_program(settings)
     fill(program.engine, site_id=connect(program), errors=ERRORS)
     program.engine.dispose()
-    yield ordersync
-    if request.param == "postgres":
-        server.execute('DROP DATABASE "crowded" WITH (FORCE)')
+    return ordersync
 
 
 def timed(ordersync: CommandLine, *words: str) -> tuple[float, str]:

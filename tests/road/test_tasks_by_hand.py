@@ -1,6 +1,7 @@
 """Tasks that a person starts and waits for, with a real worker and broker."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -38,6 +39,8 @@ def test_a_reading_by_hand_is_waited_for_and_orders_that_need_a_person_end_it_wi
     assert (report["exported"], report["rejected"]) == (EXPORTED, REJECTED)
     again = task(middleware, "fetch", "bgm")
     assert (again["state"], again["fetched"]) == ("finished", 0)
+    shown = command_line(middleware).good("task", "run", "fetch", "bgm", "--wait").stdout
+    assert "bgm: finished in" in shown
 
 
 def test_held_orders_are_exported_by_hand_one_by_number_and_the_rest_by_site(middleware: Middleware) -> None:
@@ -67,6 +70,8 @@ def test_upkeep_by_hand_ends_its_run_and_a_failure_is_told_in_words(middleware: 
     for words in (["sweep"], ["drop_deliveries"], ["archive"], ["sync_items"], ["report_errors"], ["tick"]):
         report = task(middleware, *words)
         assert (report["kind"], report["state"], report["reason"]) == ("task", "finished", ""), words
+    told = command_line(middleware).good("task", "run", "sweep", "--wait").stderr
+    assert re.search(r"sweep: finished in [\d.]+ s\.\n", told)
     unread = task(middleware, "reconcile", "bgm", code=1)
     assert (unread["state"], unread["reason"]) == ("failed", "The site bgm was not read yet.")
     broken = task(middleware, "report_errors", "--arg", "month=October", code=1)

@@ -1,17 +1,17 @@
 """Rows for tables, and the report on a span of time at the error desk."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    CompoundSelect,
     Connection,
-    Select,
     case,
     extract,
     func,
     literal_column,
+    or_,
     select,
     union_all,
 )
@@ -75,82 +75,109 @@ class Reporting(Base):
     def error_report(self, *, since: datetime, until: datetime, oldest: int) -> ErrorReport:
         """The errors from `since` to before `until`, those of archived orders as well, and the `oldest` left open."""
         with self._reading() as connection:
-            errors = _all_errors().subquery("errors")
-            is_open = (errors.c.opened_at < until) & (
-                errors.c.resolved_at.is_(None) | (errors.c.resolved_at >= until)
-            )
-            was_opened = (errors.c.opened_at >= since) & (errors.c.opened_at < until)
-            was_resolved = (errors.c.resolved_at >= since) & (errors.c.resolved_at < until)
-            named = select(sites.c.name.label("site"), errors.c.kind).join(
-                errors, errors.c.site_id == sites.c.id
-            )
-            by_place = (
-                named.add_columns(
-                    *(
-                        func.sum(case((condition, 1), else_=0)).label(name)
-                        for name, condition in (
-                            ("opened", was_opened),
-                            ("resolved", was_resolved),
-                            ("still_open", is_open),
-                        )
-                    )
-                )
-                .where(is_open | was_opened | was_resolved)
-                .group_by(sites.c.name, errors.c.kind)
-                .order_by(sites.c.name, errors.c.kind)
-            )
-            resolutions = (
-                select(errors.c.resolution, func.count().label("errors"))
-                .where(was_resolved)
-                .group_by(errors.c.resolution)
-                .order_by(func.count().desc(), errors.c.resolution)
-            )
-            money = (
-                select(errors.c.currency, total(connection, errors.c.value).label("money"))
-                .where(is_open, errors.c.currency.is_not(None))
-                .group_by(errors.c.currency)
-                .order_by(errors.c.currency)
-            )
-            first = (
-                select(errors, sites.c.name.label("site"))
-                .join(sites, sites.c.id == errors.c.site_id)
-                .where(is_open)
-                .order_by(errors.c.opened_at, errors.c.id)
-                .limit(oldest)
-            )
-            lasted = _seconds(connection, errors.c.opened_at, errors.c.resolved_at)
-            median, longest = _median_and_longest(
-                connection, select(lasted.label("lasted")).where(was_resolved)
-            )
+            span = _Span(connection, since=since, until=until)
+            median, longest = span.durations()
             return ErrorReport(
-                counted=tuple(
-                    Counted(
-                        site=row.site,
-                        kind=row.kind,
-                        opened=int(row.opened),
-                        resolved=int(row.resolved),
-                        still_open=int(row.still_open),
-                    )
-                    for row in connection.execute(by_place)
-                ),
-                resolutions={row.resolution or "": row.errors for row in connection.execute(resolutions)},
-                at_risk={row.currency: decimal_of(row.money) for row in connection.execute(money)},
-                oldest=tuple(
-                    OldError(
-                        id=row.id,
-                        order_number=row.order_number,
-                        platform_order_id=row.platform_order_id,
-                        site=row.site,
-                        kind=row.kind,
-                        opened_at=row.opened_at,
-                        value=row.value,
-                        currency=row.currency,
-                    )
-                    for row in connection.execute(first)
-                ),
+                counted=span.counted(),
+                resolutions=span.resolutions(),
+                at_risk=span.at_risk(),
+                oldest=span.oldest(oldest),
                 median_seconds=median,
                 longest_seconds=longest,
             )
+
+
+class _Span:
+    """The errors of a span of time, those of orders in the archive as well."""
+
+    def __init__(self, connection: Connection, *, since: datetime, until: datetime) -> None:
+        both = (error_orders, ARCHIVES[error_orders])
+        chosen = (select(*(table.c[name] for name in _REPORTED)) for table in both)
+        self._connection = connection
+        self._errors = union_all(*chosen).subquery("errors")
+        opened, resolved = self._errors.c.opened_at, self._errors.c.resolved_at
+        self._opened = (opened >= since) & (opened < until)
+        self._resolved = (resolved >= since) & (resolved < until)
+        self._open = (opened < until) & (resolved.is_(None) | (resolved >= until))
+
+    def counted(self) -> tuple[Counted, ...]:
+        """By site and kind."""
+        conditions = {"opened": self._opened, "resolved": self._resolved, "still_open": self._open}
+        query = (
+            select(
+                sites.c.name.label("site"),
+                self._errors.c.kind,
+                *(func.sum(case((each, 1), else_=0)).label(name) for name, each in conditions.items()),
+            )
+            .join(self._errors, self._errors.c.site_id == sites.c.id)
+            .where(or_(*conditions.values()))
+            .group_by(sites.c.name, self._errors.c.kind)
+            .order_by(sites.c.name, self._errors.c.kind)
+        )
+        return tuple(
+            Counted(
+                site=row.site,
+                kind=row.kind,
+                opened=int(row.opened),
+                resolved=int(row.resolved),
+                still_open=int(row.still_open),
+            )
+            for row in self._connection.execute(query)
+        )
+
+    def resolutions(self) -> dict[str, int]:
+        """How often errors were resolved in which way, the most frequent first."""
+        number = func.count().label("errors")
+        query = (
+            select(self._errors.c.resolution, number)
+            .where(self._resolved)
+            .group_by(self._errors.c.resolution)
+            .order_by(number.desc(), self._errors.c.resolution)
+        )
+        return {row.resolution or "": row.errors for row in self._connection.execute(query)}
+
+    def at_risk(self) -> dict[str, Decimal]:
+        """What the orders that were open at the end are worth, by currency."""
+        query = (
+            select(self._errors.c.currency, total(self._connection, self._errors.c.value).label("money"))
+            .where(self._open, self._errors.c.currency.is_not(None))
+            .group_by(self._errors.c.currency)
+            .order_by(self._errors.c.currency)
+        )
+        return {row.currency: decimal_of(row.money) for row in self._connection.execute(query)}
+
+    def oldest(self, limit: int) -> tuple[OldError, ...]:
+        """Those that were open at the end for the longest time."""
+        query = (
+            select(self._errors, sites.c.name.label("site"))
+            .join(sites, sites.c.id == self._errors.c.site_id)
+            .where(self._open)
+            .order_by(self._errors.c.opened_at, self._errors.c.id)
+            .limit(limit)
+        )
+        names = ("id", "order_number", "platform_order_id", "site", "kind", "opened_at", "value", "currency")
+        return tuple(
+            OldError(**{name: getattr(row, name) for name in names})
+            for row in self._connection.execute(query)
+        )
+
+    def durations(self) -> tuple[int | None, int | None]:
+        """The median and the longest of the seconds from opening to resolving."""
+        lasted = _seconds(self._connection, self._errors.c.opened_at, self._errors.c.resolved_at)
+        times = select(lasted.label("lasted")).where(self._resolved).subquery("times")
+        sums = select(func.count().label("number"), func.max(times.c.lasted).label("longest"))
+        row = self._connection.execute(sums.select_from(times)).one()
+        if not row.number:
+            return None, None
+        # One in the middle, or the two around it.
+        middle = (
+            select(times.c.lasted)
+            .order_by(times.c.lasted)
+            .offset((row.number - 1) // 2)
+            .limit(2 - row.number % 2)
+        )
+        found = [round(each) for each in self._connection.execute(middle).scalars()]
+        return sum(found) // len(found), round(row.longest)
 
 
 def _conditions(wanted: OrderFilter) -> list[ColumnElement[bool]]:
@@ -170,12 +197,6 @@ def _conditions(wanted: OrderFilter) -> list[ColumnElement[bool]]:
     return found
 
 
-def _all_errors() -> CompoundSelect[Any]:
-    """The errors of orders that are at hand and of those in the archive."""
-    both = (error_orders, ARCHIVES[error_orders])
-    return union_all(*(select(*(table.c[name] for name in _REPORTED)) for table in both))
-
-
 def _seconds(connection: Connection, begin: Any, end: Any) -> ColumnElement[Any]:
     """The seconds between two times, in the database's own words."""
     match connection.dialect.name:
@@ -185,21 +206,3 @@ def _seconds(connection: Connection, begin: Any, end: Any) -> ColumnElement[Any]
             return extract("epoch", end - begin)
         case _:
             return func.timestampdiff(literal_column("MICROSECOND"), begin, end) / 1_000_000
-
-
-def _median_and_longest(connection: Connection, lasted: Select[Any]) -> tuple[float | None, float | None]:
-    times = lasted.subquery("times")
-    row = connection.execute(
-        select(func.count().label("number"), func.max(times.c.lasted).label("longest")).select_from(times)
-    ).one()
-    if not row.number:
-        return None, None
-    # One in the middle, or the two around it.
-    middle = (
-        select(times.c.lasted)
-        .order_by(times.c.lasted)
-        .offset((row.number - 1) // 2)
-        .limit(2 - row.number % 2)
-    )
-    found = [float(each) for each in connection.execute(middle).scalars()]
-    return round(sum(found) / len(found), 3), round(float(row.longest), 3)
