@@ -141,7 +141,7 @@ def test_a_reading_by_hand_is_a_run_of_its_own_kind(copied: CommandLine, empty_b
         (
             2,
             ["nonsense"],
-            "There is no task 'nonsense' (there are: acknowledge, apply_store_credit, check_hooks, ",
+            "There is no task 'nonsense' (there are: acknowledge, apply_store_credit, archive, check_hooks, ",
         ),
         (2, ["export"], "Say which orders: --site SITE, --batch N, or the numbers of orders."),
         (
