@@ -85,7 +85,7 @@ def errors_repair(
         revision=revision,
         dry_run=dry_run,
     )
-    if not as_json or not and_resume:
+    if not as_json or not (and_resume and done.kept):
         show_or_say(_plain_repaired(done), as_json=as_json, sentence=_sentence(done))
     if and_resume and done.kept:
         _let_go(program, [_one(program, key)], How(by=person()), as_json=as_json, **waiting)

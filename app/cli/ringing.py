@@ -114,6 +114,7 @@ def tell(
     results: Sequence[Result], reports: Sequence[dict[str, Any]], *, as_json: bool, unheard: bool
 ) -> int:
     """Show what came of each order and, where it was waited for, of the runs. Returns the exit code."""
+    refused = any(each.end is End.REFUSED for each in results)
     stops = any(each.end is End.STOPS for each in results)
     stopped = any(report["held"] or report["rejected"] for report in reports)
     moving = any(report["state"] == "moving" for report in reports)
@@ -133,13 +134,13 @@ def tell(
         OUT.print(_page(results, reports))
         if unheard and runs_of(results):
             say("No worker could be told; the orders are due, and the next one that runs comes for them.")
-    if moving:
+    if moving or refused:
         return 1
     return NEEDS_A_PERSON if stops or stopped else 0
 
 
 def _page(results: Sequence[Result], reports: Sequence[dict[str, Any]]) -> RenderableType:
-    colours = {End.STOPS: "red", End.NOTHING: "yellow"}
+    colours = {End.STOPS: "red", End.REFUSED: "red", End.NOTHING: "yellow"}
     table = Table("Order", "Site", "What", "Why", show_lines=False)
     for each in results:
         what = Text(each.end.value, style=colours.get(each.end, "green"))

@@ -96,12 +96,16 @@ def _settings_to_log_by() -> Settings | None:
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
 
+_LONGEST_NAME = 60
+
+
 def person() -> str:
     """Who runs this command, as the audit trail names them."""
     try:
-        return os.environ.get("ORDERSYNC_USER", "").strip() or getpass.getuser()
+        name = os.environ.get("ORDERSYNC_USER", "").strip() or getpass.getuser()
     except (KeyError, OSError):
-        return "unknown"
+        name = "unknown"
+    return name.encode(errors="replace").decode()[:_LONGEST_NAME]
 
 
 def opened() -> Program:

@@ -408,6 +408,8 @@ repairs = _table(
     # JSON texts.
     Column("before", LongText, nullable=False),
     Column("after", LongText, nullable=False),
+    # A digest of what surrounded it in its line; empty where it is in none.
+    Column("context", String(64), nullable=False, default=""),
     Column("by", String(64), nullable=False),
     Column("reason", LongText, nullable=False),
     Column("at", UtcTime, nullable=False),

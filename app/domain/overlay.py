@@ -1,5 +1,6 @@
 """Changes of single fields laid over a JSON document, which itself stays as it was received."""
 
+import hashlib
 import json
 import re
 import uuid
@@ -30,6 +31,10 @@ Json = Any
 """A value of a JSON document; `ABSENT` where it says that there may be none."""
 
 
+_DIGITS = 9
+"""No list is longer than a number of so many digits."""
+
+
 class NoSuchField(Exception):
     """The pointer names no field that could be changed; the text says why."""
 
@@ -45,11 +50,15 @@ class Conflict(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One field (a JSON pointer, RFC 6901) with its value before and after; `before` may be `ABSENT`."""
+    """One field (a JSON pointer, RFC 6901) with its value before and after; `before` may be `ABSENT`.
+
+    `context` is what `context_of` gave when it was made: a place in a list names another thing when the list is another.
+    """
 
     pointer: str
     before: Json
     after: Json
+    context: str = ""
 
 
 def value_at(document: Json, pointer: str) -> Json:
@@ -60,14 +69,36 @@ def value_at(document: Json, pointer: str) -> Json:
     return place[_index(place, name, pointer)]
 
 
+def context_of(document: Json, pointer: str) -> str:
+    """A digest of what surrounds a field within its element of a list; empty where the pointer goes into no list's element.
+
+    The field must be there, or its object.
+    """
+    *path, name = _names(pointer)
+    place, element = deepcopy(document), None
+    for each in path:
+        if isinstance(place, list):
+            place = place[_index(place, each, pointer)]
+            element = place if element is None else element
+        else:
+            place = place[each]
+    if element is None or not isinstance(place, dict):
+        return ""
+    place.pop(name, None)
+    return hashlib.sha256(json.dumps(element, sort_keys=True, default=str).encode()).hexdigest()
+
+
 def overlaid(document: Json, changes: Sequence[Change]) -> Json:
     """A copy of the document with these changes. Raises `Conflict` where a field has become something else since."""
     made = deepcopy(document)
     for change in changes:
         try:
             now = value_at(made, change.pointer)
+            context = context_of(document, change.pointer)
         except NoSuchField:
             raise Conflict(change, ABSENT) from None
+        if change.context not in {"", context}:
+            raise Conflict(change, now)
         if _same(now, change.after):
             continue
         if not _same(now, change.before):
@@ -130,7 +161,7 @@ def _same(one: Json, other: Json) -> bool:
 def _place(document: Json, pointer: str) -> tuple[Json, str]:
     if not pointer.startswith("/"):
         raise NoSuchField(f"{pointer!r} is no JSON pointer such as /bill/postcode")
-    *path, name = (each.replace("~1", "/").replace("~0", "~") for each in pointer[1:].split("/"))
+    *path, name = _names(pointer)
     place = document
     for each in path:
         if isinstance(place, dict) and each in place:
@@ -144,7 +175,11 @@ def _place(document: Json, pointer: str) -> tuple[Json, str]:
     return place, name
 
 
+def _names(pointer: str) -> list[str]:
+    return [each.replace("~1", "/").replace("~0", "~") for each in pointer[1:].split("/")]
+
+
 def _index(place: list[Json], name: str, pointer: str) -> int:
-    if not (name.isascii() and name.isdecimal() and int(name) < len(place)):
+    if not (name.isascii() and name.isdecimal() and len(name) <= _DIGITS and int(name) < len(place)):
         raise NoSuchField(f"there is no {pointer}")
     return int(name)

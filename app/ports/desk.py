@@ -9,7 +9,7 @@ from typing import Protocol
 
 from app.domain.order import Order
 from app.domain.overlay import Change, Layer
-from app.domain.road import Link, Owed, Stage, State, StepState
+from app.domain.road import SENT, Link, Owed, Stage, State, StepState
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +103,10 @@ class ErrorSums:
     money: Mapping[str, Decimal]
 
 
+KIND_DELETED = "deleted"
+"""The kind of an error whose order was tied to a document that is no longer in the ERP."""
+
+
 @dataclass(frozen=True, slots=True)
 class Repair:
     """A field that a person has changed, on top of what was received. `change` is over the document that `layer` names."""
@@ -124,6 +128,11 @@ class DeskStep:
     reason: str
     intent_at: datetime | None
     document: str
+
+    @property
+    def may_exist(self) -> bool:
+        """Whether what it is to bring about may be there already, or may still come of what was sent."""
+        return self.state in SENT or bool(self.document) or self.intent_at is not None
 
 
 @dataclass(frozen=True, slots=True)

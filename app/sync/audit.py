@@ -209,7 +209,8 @@ class _Looking:
                 noted[version] = each
         for version, event in noted.items():
             found = stored.get(version)
-            if found == event.detail[fact]:
+            # An empty digest: it was put away, to be asked for anew.
+            if (found or "") == event.detail[fact]:
                 continue
             if not found and self._may_be_erased(event):
                 self.erased += 1

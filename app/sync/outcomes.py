@@ -8,6 +8,7 @@ import structlog
 from app.domain.order import LineType, sku_key
 from app.domain.road import StepState
 from app.errors import OrderSyncError, Reject, Unknown
+from app.ports.desk import KIND_DELETED
 from app.ports.erp import ErpDocument
 from app.ports.store import Failed, OwedStep, StepDone, StepOutcome, Waiting
 from app.sync.customers import Customers
@@ -65,7 +66,7 @@ def _absent(step: OwedStep, options: ErpOptions, asked_at: datetime) -> StepOutc
             f"The ERP's document {step.linked}, which this order was tied to, is no longer there. Nothing is sent by itself: "
             "settle the order as it is (ordersync errors skip), or have it sent once more (ordersync errors resume --send-again)."
         )
-        return Failed(id=step.step_id, reason=reason, kind="deleted", order=step.order)
+        return Failed(id=step.step_id, reason=reason, kind=KIND_DELETED, order=step.order)
     if asked_at < step.intent_at + options.late:
         return _doubtful(step, step.intent_at, options, asked_at)
     # That attempt came to nothing. The order begins anew, with the question how it stands on the platform now.

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from app.domain import document
 from app.domain.order import Order
 from app.domain.road import Link, Owed, Stage, StepState
 from app.domain.words import counted
-from app.errors import OrderSyncError, Reject
+from app.errors import Hold, OrderSyncError, Reject
 from app.ports.desk import DeskOrder
 from app.ports.erp import Draft, Erp, ErpDocument, ErpItem, Exchange
 from app.ports.store import (
@@ -25,6 +26,7 @@ from app.sync.customers import Customers
 from app.sync.options import erp_options
 from app.sync.outcomes import kit_parents, looked_up
 from app.sync.parts import Parts, erp_of, maintenance_until, paused_sentence
+from app.sync.policy import HOLD_MAINTENANCE
 from app.sync.repaired import normalized
 from app.sync.steps import Outcome, each_order
 from app.sync.verify import items_of
@@ -71,15 +73,7 @@ def rehearse(parts: Parts, site: Site, orders: Sequence[DeskOrder]) -> Mapping[i
     Nothing is changed anywhere: neither here nor on the platform nor in the ERP. Never raises for a failure of the ERP: that
     is what is foreseen then.
     """
-    until = maintenance_until(parts, site)
-    if until is not None:
-        sentence = paused_sentence(parts.store.now(), until)
-        return {each.thread_id: Foreseen(_link(each.stage), None, sentence) for each in orders}
     return _Rehearsal(parts, site, orders).run()
-
-
-def _link(stage: Stage) -> Link:
-    return Owed.EXPORT if stage is Stage.DELIVER else stage
 
 
 def _nobody(_number: str, _exchange: Exchange) -> None:
@@ -97,14 +91,15 @@ class _Rehearsal:
         self._so_far: dict[int, Order] = {}
 
     def run(self) -> Mapping[int, Foreseen]:
-        for each in self._orders.values():
-            if each.stage is not Stage.NORMALIZE and each.document is not None:
-                self._so_far[each.thread_id] = document.load_text(each.document)
-            elif each.body is None:
-                reason = "What the platform sent is not stored any more; have it read again (ordersync errors replay --read-again)."
-                self._stop(each.thread_id, Stage.NORMALIZE, Reject(reason, kind="internal"))
-        for stage, work in _WORK.items():
-            self._pass(stage, work)
+        self._begin()
+        until = maintenance_until(self._parts, self._site)
+        if until is None:
+            for stage, work in _WORK.items():
+                self._pass(stage, work)
+        else:
+            self._pass(Stage.NORMALIZE, _normalized)
+            self._hold_all(until)
+        self._judge_without_the_erp()
         left = [each for each in self._orders if each not in self._foreseen]
         try:
             self._write(left)
@@ -113,6 +108,40 @@ class _Rehearsal:
                 if thread_id not in self._foreseen:
                     self._stop(thread_id, Owed.EXPORT, error)
         return self._foreseen
+
+    def _begin(self) -> None:
+        for each in self._orders.values():
+            if each.stage is not Stage.NORMALIZE and each.document is not None:
+                self._so_far[each.thread_id] = document.load_text(each.document)
+            elif each.body is None:
+                reason = "What the platform sent is not stored any more; have it read again (ordersync errors replay --read-again)."
+                self._stop(each.thread_id, Stage.NORMALIZE, Reject(reason, kind="internal"))
+
+    def _hold_all(self, until: datetime) -> None:
+        """While the ERP is under maintenance nothing goes on."""
+        hold = Hold(paused_sentence(self._parts.store.now(), until), kind=HOLD_MAINTENANCE, until=until)
+        for thread_id, each in self._orders.items():
+            if thread_id not in self._foreseen:
+                self._stop(thread_id, Owed.EXPORT if each.stage is Stage.DELIVER else each.stage, hold)
+
+    def _judge_without_the_erp(self) -> None:
+        """What can be said of orders that wait for the ERP: whether they would fail on their own sums, or on their columns."""
+        waiting = [
+            thread_id
+            for thread_id, foreseen in self._foreseen.items()
+            if not isinstance(foreseen.failure, Reject) and thread_id in self._so_far
+        ]
+        stages = tuple(Stage)
+        for thread_id in waiting:
+            each = self._orders[thread_id]
+            if stages.index(each.stage) <= stages.index(Stage.APPLY_STORE_CREDIT):
+                outcome = pipeline.credited(self._site, [self._claimed(each)])[thread_id]
+                if isinstance(outcome, Reject):
+                    self._stop(thread_id, Stage.APPLY_STORE_CREDIT, outcome)
+                    continue
+            unfit = self._parts.store.unfit(self._so_far[thread_id], erp_id=0, thread_id=thread_id)
+            if unfit is not None:
+                self._stop(thread_id, Stage.WRITE, Reject(unfit[0], field=unfit[1]))
 
     def _stop(self, thread_id: int, link: Link, failure: OrderSyncError) -> None:
         order = self._so_far.get(thread_id)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from app.domain import document
+from app.domain.codes import COUNTRIES
 from app.domain.money import NotWholeUnits, amount, smallest_unit
 from app.domain.order import Order
 from app.domain.overlay import (
@@ -14,12 +15,13 @@ from app.domain.overlay import (
     Json,
     Layer,
     NoSuchField,
+    context_of,
     leaves,
     loaded,
     overlaid,
     value_at,
 )
-from app.domain.road import SENT, Owed, Stage, State
+from app.domain.road import Owed, Stage, State, StepState
 from app.errors import Reject, UsageError
 from app.ports.desk import DeskOrder, Repair, SavedRepair
 from app.ports.store import Site
@@ -30,11 +32,14 @@ from app.sync.repaired import normalized, shown
 _IN_ORDER = re.compile(
     r"/(bill|ship)/(first_name|last_name|company|address1|address2|city|state|postcode|country|email|phone)"
     r"|/customer_note|/payment/(method|title|transaction_id)"
-    r"|/lines/\d+/(sku|name|quantity|amount|listed|nominal|tax)"
+    r"|/lines/\d+/(sku|name|quantity|amount|listed|nominal)"
 )
 """What may be changed of an order that has been made of its body: nothing that says which order it is, or what was paid."""
 
-_NUMBERS = re.compile(r"/lines/\d+/(quantity|amount|listed|nominal|tax)")
+_NUMBERS = re.compile(r"/lines/\d+/(quantity|amount|listed|nominal)")
+_DIGITS = re.compile(r"-?\d{1,15}(\.\d{1,5})?")
+_NEEDED = re.compile(r"/(bill|ship)/(address1|city|country)|/lines/\d+/sku|/payment/method")
+_TOO_MANY = 10**9
 _OF_LINES = "/lines/"
 _LONGEST = 10_000
 
@@ -96,6 +101,7 @@ def repair(
     ended = tuple(each for each in order.repairs if each.change.pointer in withdraw)
     _check_any(order, changes, ended, withdraw)
     made, stage = _made(parts, site, order, layer, changes=changes, ended=ended, reason=reason, by=by)
+    _check_identity(parts, site, made)
     foreseen = rehearse(parts, site, [made])[order.thread_id]
     if isinstance(foreseen.failure, Reject):
         raise foreseen.failure
@@ -124,15 +130,30 @@ def repair(
     return replace(result, revision=order.revision + 1)
 
 
+def _check_identity(parts: Parts, site: Site, made: DeskOrder) -> None:
+    """Raises `UsageError` where it would become another order: everything that happens once happens once for its number."""
+    try:
+        order = normalized(
+            parts.peers.channel(site), made.body or "", prefix=site.prefix, repairs=made.repairs
+        )
+    except Reject:
+        # The rehearsal says so.
+        return
+    if order.platform_order_id != made.platform_order_id or made.order_number not in {"", order.number}:
+        raise UsageError(f"The number and the id of the order {made.name} cannot be changed here.")
+
+
 def _check_open(order: DeskOrder) -> None:
     export = order.step(Owed.EXPORT)
     if order.archived_at is not None or order.erased_at is not None:
         raise UsageError(f"The order {order.name} is in the archive, or was erased; it cannot be repaired.")
-    if order.state is not State.REJECTED:
+    # The ERP may have refused it while its mark still waits.
+    refused = export is not None and export.state is StepState.FAILED and bool(order.errors)
+    if order.state is not State.REJECTED and not refused:
         raise UsageError(
             f"The order {order.name} is {order.state}; only an order that stands in error can be repaired."
         )
-    if export is not None and (export.state in SENT or export.document):
+    if export is not None and export.may_exist:
         raise UsageError(
             f"The ERP has the order {order.name} as document {export.document or 'that is being verified'}; correct it there."
         )
@@ -189,12 +210,14 @@ def _body(order: DeskOrder) -> Json:
 
 def _fitting(present: Json, repairs: Sequence[Repair]) -> Json:
     """The document with those of the repairs that still fit; one that does not is shown as its conflict."""
+    fitting = []
     for each in repairs:
         try:
-            present = overlaid(present, [each.change])
+            overlaid(present, [each.change])
         except Conflict:
             continue
-    return present
+        fitting.append(each.change)
+    return overlaid(present, fitting)
 
 
 def _change(layer: Layer, received: Json, pointer: str, text: str) -> Change:
@@ -209,18 +232,31 @@ def _change(layer: Layer, received: Json, pointer: str, text: str) -> Change:
     except NoSuchField as error:
         raise UsageError(f"The order has no such field: {error}.") from None
     if layer is Layer.ORDER and _NUMBERS.fullmatch(pointer):
-        return Change(
-            pointer=pointer, before=before, after=_number(pointer, text, currency=received["currency"])
-        )
-    return Change(pointer=pointer, before=before, after=_typed(pointer, before, text))
+        after: Json = _number(pointer, text, currency=received["currency"])
+    else:
+        after = _typed(pointer, before, text)
+    _check_sense(layer, pointer, after)
+    return Change(pointer=pointer, before=before, after=after, context=context_of(received, pointer))
+
+
+def _check_sense(layer: Layer, pointer: str, after: Json) -> None:
+    """What the road would not notice any more: it judges addresses and payments when it reads the platform's body."""
+    if layer is Layer.BODY:
+        if "currency" in pointer.rpartition("/")[2].lower():
+            raise UsageError("The currency of an order cannot be changed here.")
+        return
+    if _NEEDED.fullmatch(pointer) and not str(after).strip():
+        raise UsageError(f"{pointer} must not be empty.")
+    if pointer.endswith("/country") and after not in COUNTRIES:
+        raise UsageError(f"{pointer} must be a country of ISO 3166-1 in two letters, such as US.")
 
 
 def _number(pointer: str, text: str, *, currency: str) -> str:
     """An amount or a quantity of an order, as its document has it."""
     try:
-        if not pointer.endswith("/quantity"):
+        if not pointer.endswith("/quantity") and _DIGITS.fullmatch(text.strip()):
             return str(amount(text.strip(), currency=currency))
-        quantity = Decimal(text.strip())
+        quantity = Decimal(text.strip()) if _DIGITS.fullmatch(text.strip()) else Decimal("NaN")
     except NotWholeUnits:
         raise UsageError(
             f"{pointer} must be in whole units of {smallest_unit(currency)} {currency}."
@@ -229,6 +265,8 @@ def _number(pointer: str, text: str, *, currency: str) -> str:
         quantity = Decimal("NaN")
     if not quantity.is_finite():
         raise UsageError(f"{pointer} must be a number such as 12.50.")
+    if pointer.endswith("/quantity") and not 0 < quantity < _TOO_MANY:
+        raise UsageError(f"{pointer} must be above zero and below {_TOO_MANY}.")
     return str(quantity)
 
 
@@ -280,6 +318,10 @@ def _made(
     order_now = _normalized_with(parts, site, made)
     touched = [each.pointer for each in changes] + [each.change.pointer for each in ended]
     stage = _stage(order.stage, touched)
+    if stage is not order.stage and order.state is not State.REJECTED:
+        raise UsageError(
+            f"The order {order.name} is still to be marked in the shop; its lines can be changed once that is over."
+        )
     if stage not in {Stage.NORMALIZE, Stage.VERIFY_SKUS} and order.document is not None:
         order_now = _laid_over(order.document, order_now)
     return replace(made, stage=stage, document=document.dump_text(order_now)), stage

@@ -45,9 +45,11 @@ def _changes(repairs: Sequence[Repair], layer: Layer) -> list[Any]:
 def _rejection(conflict: Conflict, repairs: Sequence[Repair]) -> Reject:
     change = conflict.change
     repair = next(each for each in repairs if each.change is change)
-    now = "is no longer there" if conflict.now is ABSENT else f"is {conflict.now!r}"
+    now = "it is no longer there" if conflict.now is ABSENT else f"it is {conflict.now!r} now"
+    if conflict.now in {change.before, change.after}:
+        now = "its line is another now"
     return Reject(
-        f"{repair.by} had changed {change.pointer} from {shown(change.before)} to {shown(change.after)}, and in the shop it {now} now; "
+        f"{repair.by} had changed {change.pointer} from {shown(change.before)} to {shown(change.after)}, and in the shop {now}; "
         f"repair it again, or withdraw that repair (ordersync errors repair --withdraw {change.pointer}).",
         kind=KIND_CONFLICT,
         field=change.pointer,

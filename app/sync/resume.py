@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from app.domain.road import SENT, Owed, Stage, State
+from app.domain.road import Owed, Stage, State, StepState
 from app.errors import OrderSyncError, UsageError
-from app.ports.desk import DeskOrder, Resumption
+from app.ports.desk import KIND_DELETED, DeskOrder, Resumption
 from app.ports.sales_channel import Gone, Seen
 from app.ports.store import Bell, Site
 from app.sync.fetch import Ring
@@ -17,8 +17,15 @@ from app.sync.rehearse import rehearse
 _AT_ONCE = 100
 
 
+Shown = Mapping[str, Seen | Gone]
+"""What the platform shows of orders, by its ids."""
+
+
 class End(StrEnum):
-    """What came of asking an order to go on. `FORESEEN` and `STOPS`: in a rehearsal, it would go through, or stop again."""
+    """What came of asking an order to go on. `FORESEEN` and `STOPS`: in a rehearsal, it would go through, or stop again.
+
+    `NOTHING`: there was nothing to be done; `REFUSED`: it cannot be done.
+    """
 
     RESUMED = "resumed"
     RELEASED = "released"
@@ -27,6 +34,7 @@ class End(StrEnum):
     STOPS = "would stop"
     RESTARTED = "restarted"
     NOTHING = "nothing done"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +131,70 @@ def foresee(parts: Parts, orders: Sequence[DeskOrder], how: How) -> list[Result]
         results += gone
         if site is None or not able:
             continue
-        wanted, other = _as_the_platform_shows(parts, site, able)
-        results += other
-        ready = [_from_start(each) if how.replay else each for each in wanted]
+        try:
+            shown: Shown = parts.peers.channel(site).read([each.platform_order_id for each in able])
+        except OrderSyncError:
+            shown = {}
+        ready = []
+        for each in able:
+            match _standing(each, shown):
+                case _Standing.WANTED:
+                    ready.append(_as_it_would_go(each, how))
+                case _Standing.CHANGED:
+                    reason = "It has been changed in the shop; it would run from the start."
+                    results.append(_result(each, End.FORESEEN, reason))
+                case _Standing.OVER:
+                    reason = f"{_over(each, shown)} It would be closed."
+                    results.append(_result(each, End.STOPS, reason))
         foreseen = rehearse(parts, site, ready)
         for each in ready:
             known = foreseen[each.thread_id]
             end = End.FORESEEN if known.failure is None else End.STOPS
             results.append(_result(each, end, known.sentence))
     return results
+
+
+class _Standing(StrEnum):
+    """How an order stands that is to go on: as it was, changed by the platform, or over there."""
+
+    WANTED = "wanted"
+    CHANGED = "changed"
+    OVER = "over"
+
+
+def _standing(order: DeskOrder, shown: Shown) -> _Standing:
+    """By what the platform shows of it. What may be in the ERP, or a person has settled, goes on as it is in any case."""
+    export = order.step(Owed.EXPORT)
+    if order.platform_order_id not in shown or (export is not None and export.may_exist):
+        return _Standing.WANTED
+    match shown[order.platform_order_id]:
+        case Seen(eligible=True, content_hash=content):
+            is_same = content == order.content_hash or order.skipped_by is not None
+            return _Standing.WANTED if is_same else _Standing.CHANGED
+        case _:
+            return _Standing.OVER
+
+
+def _over(order: DeskOrder, shown: Shown) -> str:
+    match shown[order.platform_order_id]:
+        case Seen(status=status):
+            return f"Its status on the platform is now {status!r}."
+        case _:
+            return "It is no longer on the platform."
+
+
+def _as_it_would_go(order: DeskOrder, how: How) -> DeskOrder:
+    if how.replay:
+        return replace(order, stage=Stage.NORMALIZE, document=None)
+    if how.send_again:
+        untied = [
+            replace(each, state=StepState.OWED, intent_at=None, document="")
+            if each.kind is Owed.EXPORT
+            else each
+            for each in order.steps
+        ]
+        return replace(order, steps=tuple(untied))
+    return order
 
 
 def _by_site(orders: Sequence[DeskOrder]) -> Iterator[tuple[int, list[DeskOrder]]]:
@@ -152,7 +215,7 @@ def _site(parts: Parts, site_id: int, orders: Sequence[DeskOrder]) -> tuple[Site
         return site_with_id(parts, site_id), []
     except UsageError:
         reason = "Its site was removed; connect it again first (ordersync site add)."
-        return None, [_result(each, End.NOTHING, reason) for each in orders]
+        return None, [_result(each, End.REFUSED, reason) for each in orders]
 
 
 def _able(orders: Sequence[DeskOrder], how: How) -> tuple[list[DeskOrder], list[Result]]:
@@ -160,8 +223,10 @@ def _able(orders: Sequence[DeskOrder], how: How) -> tuple[list[DeskOrder], list[
     refused: list[Result] = []
     for each in orders:
         reason = _refusal(each, how)
+        end = End.REFUSED if reason else End.NOTHING
+        reason = reason or _not_stopped(each, how)
         if reason:
-            refused.append(_result(each, End.NOTHING, reason))
+            refused.append(_result(each, end, reason))
         else:
             able.append(each)
     return able, refused
@@ -170,34 +235,34 @@ def _able(orders: Sequence[DeskOrder], how: How) -> tuple[list[DeskOrder], list[
 def _refusal(order: DeskOrder, how: How) -> str:
     """Why this order cannot go on so, empty where it can."""
     export = order.step(Owed.EXPORT)
-    document = "" if export is None else export.document
     if order.archived_at is not None or order.erased_at is not None:
         return "It is in the archive, or was erased."
-    if how.replay and export is not None and (export.state in SENT or document):
-        return f"The ERP has it as document {document or 'that is being verified'}; it is not made anew."
-    if order.errors or (how.held and order.state is State.HELD):
+    if how.replay and export is not None and export.may_exist:
+        return (
+            f"The ERP has it as document {export.document or 'that is being verified'}; it is not made anew."
+        )
+    if how.send_again and not any(each.kind == KIND_DELETED for each in order.errors):
+        return "Only an order whose document was found to be deleted in the ERP is sent again."
+    return ""
+
+
+def _not_stopped(order: DeskOrder, how: How) -> str:
+    """Why there is nothing to be done for this order, empty where there is."""
+    over = order.state in {State.CLOSED, State.SKIPPED}
+    is_stopped = order.errors or order.state is State.REJECTED
+    if is_stopped or (how.replay and over) or (how.held and order.state is State.HELD):
         return ""
-    return _not_stopped(order, document, how)
-
-
-def _not_stopped(order: DeskOrder, document: str, how: How) -> str:
+    if over:
+        return f"It is {order.state}: {order.reason} To run it all the same, replay it (ordersync errors replay)."
     match order.state:
-        case State.REJECTED:
-            return ""
         case State.DONE:
+            export = order.step(Owed.EXPORT)
+            document = "" if export is None else export.document
             return f"It has been exported meanwhile, as document {document}; there is nothing to resume."
-        case State.CLOSED | State.SKIPPED:
-            if how.replay:
-                return ""
-            return f"It is {order.state}: {order.reason} To run it all the same, replay it (ordersync errors replay)."
         case State.HELD:
             return f"It is held: {order.reason} To try it at once: ordersync held release."
         case _:
             return f"It is on its way (at {order.stage}); there is nothing to resume."
-
-
-def _from_start(order: DeskOrder) -> DeskOrder:
-    return replace(order, stage=Stage.NORMALIZE, document=None)
 
 
 def _resume_site(
@@ -208,8 +273,8 @@ def _resume_site(
     results += gone
     if site is None or not able:
         return results
-    note = _read(parts, site, able, ring=ring)
-    wanted, other = _still_stopped(parts, able)
+    shown, note = _read(parts, site, able, ring=ring)
+    wanted, other = _still_stopped(parts, able, shown)
     results += other
     if not wanted:
         return results
@@ -224,7 +289,7 @@ def _resume_site(
             results.append(_result(each, End.RESUMED, sentence, run_id=run_id))
         else:
             reason = "Somebody else has changed it at this moment; look at it again."
-            results.append(_result(each, End.NOTHING, reason))
+            results.append(_result(each, End.REFUSED, reason))
     return results
 
 
@@ -246,8 +311,8 @@ def _resumption(order: DeskOrder, how: How, run_id: int) -> Resumption:
     )
 
 
-def _read(parts: Parts, site: Site, orders: Sequence[DeskOrder], *, ring: Ring) -> str:
-    """Ask the platform how these stand; what has changed is stored and takes its way. A remark where it gave no answer."""
+def _read(parts: Parts, site: Site, orders: Sequence[DeskOrder], *, ring: Ring) -> tuple[Shown, str]:
+    """What the platform shows of these now; what has changed is stored and takes its way. A remark where it gave no answer."""
     try:
         read_at = parts.store.now()
         _, found = read_named(parts, site, [each.platform_order_id for each in orders], ring=ring)
@@ -255,49 +320,27 @@ def _read(parts: Parts, site: Site, orders: Sequence[DeskOrder], *, ring: Ring) 
         seen = [each for each in found.values() if isinstance(each, Seen)]
         parts.store.restore_bodies(site.id, seen, read_at=read_at)
     except OrderSyncError as error:
-        return f" The shop could not be asked how it stands ({error.reason}); that is done on its way."
-    return ""
+        return {}, f" The shop could not be asked how it stands ({error.reason}); that is done on its way."
+    return found, ""
 
 
-def _still_stopped(parts: Parts, before: Sequence[DeskOrder]) -> tuple[list[DeskOrder], list[Result]]:
+def _still_stopped(
+    parts: Parts, before: Sequence[DeskOrder], shown: Shown
+) -> tuple[list[DeskOrder], list[Result]]:
     """Those that are as they were before the platform was asked, and what has become of the others."""
     now = {each.thread_id: each for each in parts.store.desk_orders([one.thread_id for one in before])}
     wanted: list[DeskOrder] = []
     other: list[Result] = []
     for each in before:
         present = now[each.thread_id]
-        if present.revision == each.revision:
-            wanted.append(present)
-        elif present.state is State.CLOSED:
-            other.append(_result(present, End.NOTHING, f"It was closed: {present.reason}"))
-        else:
+        if _standing(each, shown) is _Standing.OVER:
+            other.append(_result(present, End.NOTHING, f"{_over(each, shown)} It is closed."))
+        elif present.version != each.version:
             reason = "It has been changed in the shop meanwhile, and runs from the start."
             other.append(_result(present, End.RESTARTED, reason))
-    return wanted, other
-
-
-def _as_the_platform_shows(
-    parts: Parts, site: Site, orders: Sequence[DeskOrder]
-) -> tuple[list[DeskOrder], list[Result]]:
-    """The same question without storing its answer."""
-    try:
-        found: Mapping[str, Seen | Gone] = parts.peers.channel(site).read(
-            [each.platform_order_id for each in orders]
-        )
-    except OrderSyncError:
-        return list(orders), []
-    wanted: list[DeskOrder] = []
-    other: list[Result] = []
-    for each in orders:
-        match found[each.platform_order_id]:
-            case Seen(eligible=False, status=status):
-                reason = f"Its status on the platform is now {status!r}; it would be closed."
-                other.append(_result(each, End.STOPS, reason))
-            case Seen(content_hash=content) if content != each.content_hash:
-                reason = "It has been changed in the shop; it would run from the start."
-                other.append(_result(each, End.FORESEEN, reason))
-            case Seen():
-                wanted.append(each)
-            case _:
-                other.append(_result(each, End.STOPS, "It is no longer on the platform; it would be closed."))
+        elif present.revision != each.revision:
+            reason = "Somebody else has done something about it meanwhile; look at it again."
+            other.append(_result(present, End.REFUSED, reason))
+        else:
+            wanted.append(present)
     return wanted, other

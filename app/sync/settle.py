@@ -16,13 +16,16 @@ def skip(parts: Parts, order: DeskOrder, *, reason: str, by: str) -> Result:
     if not reason.strip():
         raise UsageError("Say why with --reason.")
     _check_length(reason)
+    done = _done(order)
+    if done:
+        return Result(order.name, order.site, order.thread_id, End.NOTHING, done)
     refusal = _refusal(order)
     if not refusal and not parts.store.skip(
         order.thread_id, revision=order.revision, reason=reason.strip(), by=by
     ):
         refusal = "Somebody else has changed it at this moment; look at it again."
     if refusal:
-        return Result(order.name, order.site, order.thread_id, End.NOTHING, refusal)
+        return Result(order.name, order.site, order.thread_id, End.REFUSED, refusal)
     sentence = f"Nothing more is done for it ({reason.strip()})."
     return Result(order.name, order.site, order.thread_id, End.SETTLED, sentence)
 
@@ -34,8 +37,13 @@ def _refusal(order: DeskOrder) -> str:
         return "What was sent of it to the ERP is still being verified; wait for that."
     if order.errors or order.state in {State.REJECTED, State.HELD}:
         return ""
-    if order.state is State.ACTIVE:
-        return f"It is on its way (at {order.stage}); only an order that stands in error, or is held, can be skipped."
+    return f"It is on its way (at {order.stage}); only an order that stands in error, or is held, can be skipped."
+
+
+def _done(order: DeskOrder) -> str:
+    """Why there is nothing to be settled, empty where there is."""
+    if order.errors or order.state in {State.REJECTED, State.HELD, State.ACTIVE}:
+        return ""
     return f"It is {order.state} already."
 
 

@@ -82,7 +82,7 @@ def judged(
     """
     faults: list[tuple[str, str, str]] = []
     missing: list[str] = []
-    for index, line in enumerate(order.lines):
+    for index, line in enumerate(_as_received(order)):
         if line.type is LineType.PRODUCT and not (line.sku or "").strip():
             faults.append(
                 ("bad_sku", f"Line {line.position} ({line.name}) has no SKU.", f"/lines/{index}/sku")
@@ -100,6 +100,11 @@ def judged(
         waits_for = tuple((erp_id, sku) for sku in missing)
         raise Hold(f"{_MISSING}{', '.join(missing)}.", kind=HOLD_SKU, waits_for=waits_for)
     return with_verdicts(order, found=found, now=now)
+
+
+def _as_received(order: Order) -> list[Line]:
+    """The lines without the components of kits: a field is named by where it stands before kits are expanded."""
+    return [line for line in order.lines if line.type is not LineType.COMPONENT]
 
 
 def missing_skus(reason: str) -> list[str]:
@@ -127,7 +132,7 @@ def _fault(sku: str, verdict: Verdict, order: Order, kits: Kits, system: str) ->
     text = texts.get(verdict)
     if text is None:
         return None
-    for index, line in enumerate(order.lines):
+    for index, line in enumerate(_as_received(order)):
         if line.sku and sku_key(line.sku) == sku:
             return "bad_sku", f"The SKU {sku} {text}.", f"/lines/{index}/sku"
         path = path_to(line.sku, kits=kits, component=sku) if line.sku else ()

@@ -64,6 +64,20 @@ def test_repair_and_resume_are_one_command(copied: CommandLine, bad_sku: dict[st
     assert "resumed" in said
 
 
+def test_a_rehearsed_repair_prints_json_and_lets_nothing_go(
+    copied: CommandLine, bad_sku: dict[str, Any]
+) -> None:
+    change = ("errors", "repair", bad_sku["order_number"], "--set", f"{bad_sku['field']}=WID-001")
+    assert copied.json(*change, "--resume", "--dry-run")["stored"] is False
+    assert copied.json("order", "show", bad_sku["order_number"])["thread"]["state"] == "rejected"
+
+
+def test_a_long_or_odd_name_of_a_person_is_their_own(copied: CommandLine, bad_sku: dict[str, Any]) -> None:
+    change = ("errors", "repair", bad_sku["order_number"], "--set", f"{bad_sku['field']}=WID-001")
+    for _ in range(2):
+        copied.good(*change, ORDERSYNC_USER="anna " * 40 + "\udcff")
+
+
 def test_a_repair_that_would_not_pass_fails_with_the_roads_sentence(
     copied: CommandLine, bad_sku: dict[str, Any]
 ) -> None:

@@ -167,8 +167,9 @@ def test_an_error_is_shown_with_the_order_so_far_and_what_it_would_take(synced: 
         "bad_sku",
     )
     assert by_number["takes"] == (
-        "Correct the SKU in the shop, or create, unblock or allow the item. As soon as the order is changed in the shop, it is "
-        "read and tried again by itself."
+        "Correct the SKU in the shop, or here (ordersync errors repair), or create, unblock or allow the item. "
+        "What is changed in the shop is read and tried again by itself. What is put right in the ERP is found within minutes, "
+        "and the order goes on by itself."
     )
     assert by_number["document"]["number"] == "BGM-158"
     assert {line["sku"] for line in by_number["document"]["lines"]} >= {"PNT"}

@@ -12,8 +12,9 @@ import pytest
 from app.domain import document
 from app.domain.overlay import ABSENT, Change, Layer
 from app.domain.road import Owed, Stage, State, StepState
+from app.domain.trail import head_over, seal
 from app.ports.desk import DeskOrder, Resumption, SavedRepair
-from app.ports.store import Failed, Waiting
+from app.ports.store import Failed, StepDone, Waiting
 from tests.contracts.store import LEASE, World, at_once, order
 from tests.contracts.store import document as erp_document
 from tests.contracts.store_systems import fail
@@ -259,6 +260,52 @@ class WorkbenchContract:
         (claimed,) = world.claim(Stage.NORMALIZE, batch_id)
         assert (claimed.body, desk(world).document) == ('{"id": 1, "shows": "first"}', None)
         assert "replayed" in [each["event"] for each in world.details("1")["events"]]
+
+    def test_an_order_is_not_replayed_over_an_export_that_has_begun(self, world: World) -> None:
+        batch_id = world.at(Stage.DELIVER, "1")
+        token, (step,) = world.claim_steps(Owed.ACKNOWLEDGE, batch_id)
+        outcome = Failed(id=step.step_id, reason="Refused.", kind="platform", order=step.order)
+        world.store.settle_steps(Owed.ACKNOWLEDGE, batch_id=batch_id, token=token, outcomes=[outcome])
+        wanted = resumption(world, stage=Stage.NORMALIZE)
+        token, (step,) = world.claim_steps(Owed.EXPORT, batch_id)
+        assert world.store.intend([step.step_id], token=token) == (step.step_id,)
+        assert world.store.resume([wanted]).thread_ids == frozenset()
+        done = StepDone(step_id=step.step_id, document=erp_document("1"))
+        world.store.settle_steps(Owed.EXPORT, batch_id=batch_id, token=token, outcomes=[done])
+        assert world.details("1")["order"]["erp_document_number"] == erp_document("1").number
+
+    def test_two_errors_that_are_resumed_together_keep_what_is_theirs(self, world: World) -> None:
+        batch_id = world.at(Stage.DELIVER, "1")
+        for kind in Owed:
+            token, (step,) = world.claim_steps(kind, batch_id)
+            outcome = Failed(id=step.step_id, reason="Refused.", kind="x", order=step.order, unsent=True)
+            world.store.settle_steps(kind, batch_id=batch_id, token=token, outcomes=[outcome])
+        world.store.assign([desk(world).thread_id], to="ben", by="x")
+        ((batch_id, _, _, _),) = world.store.resume([resumption(world)]).batches
+        world.clock.advance(60)
+        for kind in Owed:
+            token, (step,) = world.claim_steps(kind, batch_id)
+            outcome = Failed(id=step.step_id, reason="Again.", kind="x", order=step.order, unsent=True)
+            world.store.settle_steps(kind, batch_id=batch_id, token=token, outcomes=[outcome])
+        assert [(each["assignee"], each["resumed"]) for each in world.details("1")["errors"]] == [
+            ("ben", 1)
+        ] * 2
+
+    def test_facts_with_odd_texts_are_sealed_as_they_are_stored(self, world: World) -> None:
+        fail(world, "1")
+        odd = Change(pointer="/bill/\ud800\x00", before="", after="x")
+        assert world.store.save_repair(saved(world, changes=(odd,), by="anna \x00 \ud800"))
+        trail = world.store.trail_of(desk(world).thread_id)
+        head = ""
+        key = world.harness.store.audit_key()  # type: ignore[attr-defined]
+        for event in trail.events:
+            mac = seal(
+                key, head=head, thread_id=trail.thread_id, number=event.number or 0, at=event.at, stage=event.stage,
+                event=event.event, by=event.by, detail=event.detail, digest=event.digest,
+            )  # fmt: skip
+            assert mac == event.mac, event
+            head = head_over(key, thread_id=trail.thread_id, number=event.number or 0, mac=mac)
+        assert head == trail.head
 
     def test_an_order_that_is_settled_is_left_alone(self, world: World) -> None:
         refused(world)

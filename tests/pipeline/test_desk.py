@@ -2,15 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from app.domain.road import Stage
+from app.domain.road import Owed, Stage
 from app.errors import Reject, UsageError
 from app.ports.desk import DeskOrder
-from app.ports.store import Bell
+from app.ports.store import Bell, Failed
 from app.sandbox.erp.orders import change_line, delete_order
 from app.sandbox.erp.records import put
 from app.sync import settle
@@ -22,6 +23,8 @@ from app.sync.resume import End, How, Result, foresee, orders_named, release, re
 from tests.pipeline.world import Json, MakeWorld, World, kit_order, plain_order
 
 DONE = ("done", "deliver", "")
+SUNDAY_EVENING = datetime(2026, 11, 29, 20, 0, tzinfo=UTC)
+"""Within Business Central's weekly window."""
 ANNA = How(by="cli:anna")
 NOBODY_RINGS: Callable[[Bell], None] = lambda _bell: None  # noqa: E731 - a name for a value
 
@@ -601,7 +604,8 @@ def test_resuming_twice_does_nothing_the_second_time(make_world: MakeWorld) -> N
     (first,) = resume(world.parts, [stopped], ANNA, ring=NOBODY_RINGS)
     (at_once,) = resume(world.parts, [stopped], ANNA, ring=NOBODY_RINGS)
     (later,) = resume(world.parts, [desk_order(world, 930)], ANNA, ring=NOBODY_RINGS)
-    assert (first.end, at_once.end, later.end) == (End.RESUMED, End.RESTARTED, End.NOTHING)
+    assert (first.end, at_once.end, later.end) == (End.RESUMED, End.REFUSED, End.NOTHING)
+    assert "Somebody else has done something about it" in at_once.sentence
     world.settle()
     (last,) = resume(world.parts, [desk_order(world, 930)], ANNA, ring=NOBODY_RINGS)
     assert (last.end, "exported meanwhile" in last.sentence) == (End.NOTHING, True)
@@ -702,7 +706,7 @@ def test_an_order_of_a_removed_site_is_not_resumed(make_world: MakeWorld) -> Non
     world.run()
     world.parts.store.remove_site(world.site_id)
     (result,) = resume(world.parts, [desk_order(world, 949)], ANNA, ring=NOBODY_RINGS)
-    assert (result.end, "was removed" in result.sentence) == (End.NOTHING, True)
+    assert (result.end, "was removed" in result.sentence) == (End.REFUSED, True)
     assert world.ends() == {949: "rejected"}
 
 
@@ -717,7 +721,7 @@ def test_replaying_runs_an_order_from_its_raw_body_with_its_repairs(make_world: 
     assert (world.states(), world.document_numbers()) == ({950: DONE}, ["BGM-950"])
     assert (passes(world, 950)["normalize"], passes(world, 950)["acknowledge"]) == (2, 1)
     refused = go_on(world, 950, How(by="cli:anna", replay=True))
-    assert (refused.end, "is not made anew" in refused.sentence) == (End.NOTHING, True)
+    assert (refused.end, "is not made anew" in refused.sentence) == (End.REFUSED, True)
 
 
 def test_a_body_that_was_lost_is_read_again_to_be_replayed(make_world: MakeWorld) -> None:
@@ -875,3 +879,174 @@ def test_a_number_that_names_nothing_is_said(make_world: MakeWorld) -> None:
     world = make_world(orders=[])
     with pytest.raises(UsageError, match="There is no order 'BGM-1'"):
         orders_named(world.parts, ["BGM-1"])
+
+
+# What must not be possible.
+
+
+@pytest.mark.parametrize(
+    ("pointer", "value", "sentence"),
+    [
+        ("/number", "777", "number and the id"),
+        ("/id", "777", "number and the id"),
+        ("/currency", "EUR", "currency of an order"),
+    ],
+)
+def test_a_repair_of_the_body_never_makes_it_another_order(
+    make_world: MakeWorld, pointer: str, value: str, sentence: str
+) -> None:
+    world = make_world(orders=[_without_postcode(980)])
+    world.run()
+    with pytest.raises(UsageError, match=sentence):
+        repair(
+            world.parts,
+            desk_order(world, 980),
+            {"/shipping/postcode": "62701", pointer: value},
+            reason="",
+            by="cli:anna",
+        )
+    assert world.rows("SELECT * FROM rm_repair") == []
+
+
+def test_a_document_that_is_there_is_not_sent_again_whatever_a_person_says(make_world: MakeWorld) -> None:
+    world = make_world(orders=[plain_order(981)], erp_settings={"tax.mode": "erp", "tax.code": "TAXABLE"})
+    world.run()
+    tied = world.rows("SELECT document_number, intent_at FROM rm_step WHERE kind = 'export'")
+    again = How(by="cli:anna", send_again=True)
+    for found in (go_on(world, 981, again), *foresee(world.parts, [desk_order(world, 981)], again)):
+        assert (found.end, "found to be deleted" in found.sentence) == (End.REFUSED, True)
+    assert world.rows("SELECT document_number, intent_at FROM rm_step WHERE kind = 'export'") == tied
+    delete_document(world, world.documents()[0]["number"])
+    for _ in range(3):
+        world.clock.advance(1300)
+        recheck(world.parts, ring=world.road.ring)
+        world.settle()
+    assert (world.errors()[981]["kind"], world.documents()) == ("totals", [])
+
+
+def test_what_is_sent_again_is_the_order_as_the_shop_shows_it_now(make_world: MakeWorld) -> None:
+    world = make_world(orders=[plain_order(982)], erp_settings={"tax.mode": "erp", "tax.code": "TAXABLE"})
+    world.run()
+    edited(world, with_sku(982, "COMP-A"))
+    delete_document(world, world.documents()[0]["number"])
+    go_on(world, 982)
+    assert world.errors()[982]["kind"] == "deleted"
+    set_erp(world.parts, "bc", Wanted(settings={"tax.mode": "line"}), company=None)
+    again = How(by="cli:anna", send_again=True)
+    (foreseen,) = foresee(world.parts, [desk_order(world, 982)], again)
+    assert foreseen.end is End.FORESEEN
+    assert go_on(world, 982, again).end is End.RESUMED
+    assert (world.states(), world.document_numbers()) == ({982: DONE}, ["BGM-982"])
+    assert world.documents()[0]["lines"][0]["lineObjectNumber"] == "COMP-A"
+
+
+def test_a_repair_of_a_line_is_not_laid_over_another_line(make_world: MakeWorld) -> None:
+    world = make_world(orders=[with_sku(983, "NOPE-1")])
+    world.run()
+    mend(world, 983, lines__0__sku="WID-001", lines__0__name="Widget, blue")
+    other = with_sku(983, "NOPE-1")
+    other["line_items"][0] |= {"id": 77_777, "quantity": 1}
+    edited(world, other)
+    error = world.errors()[983]
+    assert (error["kind"], "its line is another now" in error["reason"]) == ("conflict", True)
+
+
+def test_a_repair_during_maintenance_is_judged_by_what_needs_no_erp(make_world: MakeWorld) -> None:
+    world = make_world(orders=[with_sku(984, "NOPE-1"), plain_order(985, email="twice@example.test")])
+    world.run()
+    errors = world.errors()
+    world.clock.move_to(SUNDAY_EVENING)
+    with pytest.raises(Reject, match="do not add up"):
+        mend(world, 984, lines__0__amount="18.99")
+    with pytest.raises(Reject, match="longer than the 255 characters"):
+        mend(world, 985, bill__email="x" * 300 + "@example.test")
+    done = mend(world, 984, lines__0__sku="WID-001")
+    assert (done.kept, "Maintenance window" in done.foreseen.sentence) == (True, True)
+    world.clock.advance(600)
+    assert recheck(world.parts, ring=world.road.ring) == 0
+    assert world.errors().keys() == errors.keys()
+
+
+@pytest.mark.parametrize(
+    ("pointer", "value"),
+    [
+        ("/lines/0/sku", " "), ("/ship/country", "Nowhere"), ("/bill/country", ""), ("/payment/method", ""),
+        ("/lines/0/quantity", "1_0"), ("/lines/0/quantity", "-3"), ("/lines/0/quantity", "999999999999"),
+        ("/lines/0/tax", "1.00"), ("/lines/" + "9" * 5000 + "/sku", "WID-001"),
+    ],
+)  # fmt: skip
+def test_values_that_make_no_sense_are_refused(make_world: MakeWorld, pointer: str, value: str) -> None:
+    world = make_world(orders=[with_sku(986, "NOPE-1")])
+    world.run()
+    with pytest.raises(UsageError):
+        repair(world.parts, desk_order(world, 986), {pointer: value}, reason="", by="cli:anna")
+
+
+def test_an_order_cancelled_while_its_mark_is_in_error_has_no_open_error_left(make_world: MakeWorld) -> None:
+    world = make_world(orders=[plain_order(987)])
+    bells = world.fetch()
+    world.walk(bells, last=Stage.WRITE)
+    refuse_the_mark(world, bells)
+    assert world.errors()[987]["stage"] == "acknowledge"
+    world.clock.advance(60)
+    world.shop.update(987, {"status": "cancelled"})
+    world.settle()
+    assert (world.ends(), world.errors(), world.documents()) == ({987: "closed"}, {}, [])
+
+
+def refuse_the_mark(world: World, bells: list[Bell]) -> None:
+    """The shop refuses the mark of the batch's orders; their export is still owed."""
+    token = "refused"
+    owed = world.parts.store.claim_steps(
+        Owed.ACKNOWLEDGE, batch_id=bells[0].batch_id, token=token, lease_seconds=60, limit=100
+    )
+    outcomes = [
+        Failed(id=each.step_id, reason="The shop refuses the mark.", kind="platform", order=each.order)
+        for each in owed
+    ]
+    world.parts.store.settle_steps(
+        Owed.ACKNOWLEDGE, batch_id=bells[0].batch_id, token=token, outcomes=outcomes
+    )
+
+
+def test_an_order_that_the_erp_refused_is_repaired_while_its_mark_waits(make_world: MakeWorld) -> None:
+    world = make_world(orders=[plain_order(988, email="twice@example.test")])
+    bells = world.fetch()
+    world.walk(bells, last=Stage.WRITE)
+    world.shop_fault("reset", times=1)
+    world.walk(bells, first=Owed.ACKNOWLEDGE, last=Owed.ACKNOWLEDGE)
+    world.walk(bells, first=Owed.EXPORT)
+    assert (world.ends(), world.errors()[988]["kind"]) == ({988: "active"}, "customer")
+    with pytest.raises(UsageError, match="still to be marked"):
+        mend(world, 988, lines__0__sku="COMP-A")
+    mend(world, 988, bill__email="once@example.test")
+    assert go_on(world, 988).end is End.RESUMED
+    assert (world.states(), world.document_numbers()) == ({988: DONE}, ["BGM-988"])
+    assert world.marked() == {988}
+
+
+def test_the_field_of_an_error_is_that_of_the_line_as_it_was_received(make_world: MakeWorld) -> None:
+    body = kit_order(989)
+    body["line_items"].append(body["line_items"][0] | {"id": 88, "sku": "BLK-1", "quantity": 1, "subtotal": "0.00", "total": "0.00", "subtotal_tax": "0.00", "total_tax": "0.00", "price": 0, "taxes": [], "meta_data": []})  # fmt: skip
+    world = make_world(orders=[body])
+    put_record(world, "items", {"number": "BLK-1"})
+    world.sync_items()
+    bells = world.fetch()
+    world.walk(bells, last=Stage.VERIFY_SKUS)
+    put_record(world, "items", {"number": "BLK-1", "blocked": True})
+    world.parts.passes.remember(world.erp_id, [])
+    world.walk(bells, first=Stage.EXPAND_KITS, last=Stage.EXPAND_KITS)
+    error = world.errors()[989]
+    (failing,) = [each for each in fields(world.parts, desk_order(world, 989)) if each.failing]
+    assert (failing.pointer, failing.value) == (error["field"], "BLK-1")
+
+
+def test_replaying_what_the_shop_has_cancelled_does_nothing(make_world: MakeWorld) -> None:
+    world = make_world(orders=[with_sku(990, "NOPE-1")])
+    world.run()
+    settle.skip(world.parts, desk_order(world, 990), reason="by hand", by="cli:anna")
+    world.clock.advance(60)
+    world.shop.update(990, {"status": "cancelled"})
+    result = go_on(world, 990, How(by="cli:anna", replay=True))
+    assert (result.end, "'cancelled'" in result.sentence) == (End.NOTHING, True)
+    assert world.ends() == {990: "closed"}

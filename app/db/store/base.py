@@ -1,6 +1,7 @@
 """What every part of the store shares: the engine, the clock, and the two kinds of transaction."""
 
 import functools
+import json
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -116,7 +117,7 @@ class Base:
                 "at": now,
                 "stage": str(each.stage),
                 "event": each.event,
-                "by": (each.by or self._by)[:64],
+                "by": storable(each.by or self._by)[:64],
                 "detail": _storable_facts(each.detail),
                 "digest": trail.digest(payload),
             }
@@ -153,7 +154,8 @@ def _heads(connection: Connection, thread_ids: list[int]) -> dict[int, tuple[int
 
 def _storable_facts(detail: Mapping[str, Any]) -> dict[str, Any]:
     """Facts that come back from every database as they went in, for the seal is over them."""
-    return {name: storable(value) if isinstance(value, str) else value for name, value in detail.items()}
+    clean: dict[str, Any] = json.loads(storable(json.dumps(dict(detail), ensure_ascii=False)))
+    return clean
 
 
 def _done_again_after_deadlock(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -451,6 +451,13 @@ class _StepSettlement:
             .where(orders.c.thread_id == end.thread_id, orders.c.imported == 0)
             .values(imported=2)
         )
+        # What failed of it before is nobody's to mend any more.
+        self._connection.execute(
+            update(steps)
+            .where(steps.c.thread_id == end.thread_id, steps.c.state == StepState.FAILED)
+            .values(state=StepState.CLOSED, next_at=None)
+        )
+        resolve_errors(self._connection, [end.thread_id], resolution="closed on the platform", now=self._now)
         return True
 
     def _append(self, entries: Sequence[Entry]) -> None:

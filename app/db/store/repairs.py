@@ -26,7 +26,9 @@ def as_repair(row: Row[Any]) -> Repair:
     return Repair(
         id=row.id,
         layer=Layer(row.layer),
-        change=Change(pointer=row.pointer, before=read(row.before), after=read(row.after)),
+        change=Change(
+            pointer=row.pointer, before=read(row.before), after=read(row.after), context=row.context
+        ),
         by=row.by,
         reason=row.reason,
         at=row.at,

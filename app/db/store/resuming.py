@@ -11,8 +11,8 @@ from app.db.store.base import Base, Entry, chunks
 from app.db.store.road import RESUMED, resolve_errors
 from app.db.store.upkeep import BATCH
 from app.db.tables import batches, error_orders, inbox, orders, sites, steps, threads
-from app.domain.road import Link, Owed, Stage, State, StepState
-from app.ports.desk import Resumed, Resumption
+from app.domain.road import SENT, Link, Owed, Stage, State, StepState
+from app.ports.desk import KIND_DELETED, Resumed, Resumption
 
 CLOSED = 2
 """`rm_order.imported` of an order that was closed without export."""
@@ -27,7 +27,11 @@ class Resuming(Base):
             work = _Work(connection, now=self._now(connection))
             by_thread = {each.thread_id: each for each in wanted}
             rows = work.locked(sorted(by_thread))
-            going = [(row, by_thread[row.id]) for row in rows if row.fence == by_thread[row.id].revision]
+            going = [
+                (row, by_thread[row.id])
+                for row in rows
+                if row.fence == by_thread[row.id].revision and work.may_go(row, by_thread[row.id])
+            ]
             bells = work.let_go(going)
             self._note(connection, [_entry(row, resumption) for row, resumption in going], now=work.now)
             return Resumed(thread_ids=frozenset(row.id for row, _ in going), batches=bells)
@@ -38,6 +42,9 @@ def _entry(row: Row[Any], wanted: Resumption) -> Entry:
     detail: dict[str, Any] = {"run": wanted.run_id, "version": row.version}
     if wanted.send_again:
         detail["send_again"] = True
+    if wanted.read_again:
+        # What it had been completed with is put away.
+        detail["completed_sha256"] = ""
     return Entry(row.id, row.stage, event, detail, by=wanted.by)
 
 
@@ -56,16 +63,30 @@ class _Work:
             for row in self.connection.execute(query.where(threads.c.id.in_(part)))
         ]
 
+    def may_go(self, row: Row[Any], wanted: Resumption) -> bool:
+        """Whether nothing of it may be in the ERP, where it is to begin anew: the export does not raise the order's fence."""
+        export = self.connection.execute(
+            select(steps).where(steps.c.thread_id == row.id, steps.c.kind == Owed.EXPORT).with_for_update()
+        ).first()
+        if export is None or (wanted.stage is None and Stage(row.stage) is Stage.DELIVER):
+            return True
+        return export.state not in SENT and not export.document_id and export.intent_at is None
+
     def let_go(self, going: Sequence[tuple[Row[Any], Resumption]]) -> tuple[tuple[int, Link, str, int], ...]:
         groups: dict[tuple[int, Stage, int], list[Row[Any]]] = {}
         for row, wanted in going:
             stage = Stage(row.stage) if wanted.stage is None else wanted.stage
+            if wanted.send_again and stage is Stage.DELIVER and self._is_deleted(row.id):
+                self._untie(row.id)
+                if row.amended_version is not None:
+                    # It is written again as the platform shows it now.
+                    stage = Stage.NORMALIZE
             groups.setdefault((row.site_id, stage, wanted.run_id), []).append(row)
             self._free_thread(row, wanted, stage)
             if wanted.stage is Stage.NORMALIZE and wanted.read_again:
                 self._forget_completed(row)
             if stage is Stage.DELIVER:
-                self._free_steps(row.id, send_again=wanted.send_again)
+                self._free_steps(row.id)
             else:
                 self._take_back_steps(row.id)
         ids = [row.id for row, _ in going]
@@ -133,7 +154,17 @@ class _Work:
             .values(lease_until=None, lease_token=None, fence=steps.c.fence + 1)
         )
 
-    def _free_steps(self, thread_id: int, *, send_again: bool) -> None:
+    def _is_deleted(self, thread_id: int) -> bool:
+        """Whether it stands in error because the document it was tied to is no longer in the ERP."""
+        deleted = select(error_orders.c.id).where(
+            error_orders.c.thread_id == thread_id,
+            error_orders.c.stage == Owed.EXPORT,
+            error_orders.c.kind == KIND_DELETED,
+            error_orders.c.open_key.is_not(None),
+        )
+        return self.connection.execute(deleted).first() is not None
+
+    def _free_steps(self, thread_id: int) -> None:
         """What failed is owed again. What may be in the ERP, or was there, is looked up before anything else."""
         failed_at = set(
             self.connection.scalars(
@@ -149,10 +180,6 @@ class _Work:
             values: dict[str, Any] = {"state": StepState.OWED}
             if row.kind == Owed.EXPORT and (row.intent_at is not None or row.document_id):
                 values = {"state": StepState.IN_DOUBT, "intent_at": row.intent_at or self.now}
-                if send_again:
-                    values = {"state": StepState.OWED, "intent_at": None}
-                    values |= {"document_id": "", "document_number": ""}
-                    self._untie(thread_id)
             self.connection.execute(
                 update(steps)
                 .where(steps.c.id == row.id)
@@ -177,7 +204,12 @@ class _Work:
         )
 
     def _untie(self, thread_id: int) -> None:
-        """A person has said that the document is gone for good."""
+        """A person has said that the document, which is gone, is to be written once more."""
+        self.connection.execute(
+            update(steps)
+            .where(steps.c.thread_id == thread_id, steps.c.kind == Owed.EXPORT)
+            .values(state=StepState.FAILED, intent_at=None, document_id="", document_number="")
+        )
         untied = {"imported": 0, "exported_at": None, "erp_document_id": "", "erp_document_number": ""}
         self.connection.execute(
             update(orders).where(orders.c.thread_id == thread_id).values(erp_total=None, **untied)

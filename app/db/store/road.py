@@ -353,12 +353,16 @@ def open_error(
 def _reopened(connection: Connection, thread_id: int, stage: str, values: dict[str, Any]) -> bool:
     """Whether the order was let go on after its last error, at this stage, and comes back with it: the same error then."""
     last = connection.execute(
-        select(error_orders.c.id, error_orders.c.stage, error_orders.c.resolution, error_orders.c.resumed)
-        .where(error_orders.c.thread_id == thread_id, error_orders.c.resolved_at.is_not(None))
+        select(error_orders.c.id, error_orders.c.resolution, error_orders.c.resumed)
+        .where(
+            error_orders.c.thread_id == thread_id,
+            error_orders.c.stage == stage,
+            error_orders.c.resolved_at.is_not(None),
+        )
         .order_by(error_orders.c.resolved_at.desc(), error_orders.c.id.desc())
         .limit(1)
     ).first()
-    if last is None or last.resolution != RESUMED or last.stage != stage:
+    if last is None or last.resolution != RESUMED:
         return False
     again = {"resolved_at": None, "resolved_by": None, "resolution": None, "open_key": f"{thread_id}:{stage}"}
     connection.execute(
@@ -386,7 +390,10 @@ def resolve_errors(
         update(error_orders)
         .where(error_orders.c.thread_id.in_(thread_ids), error_orders.c.open_key.is_not(None))
         .values(
-            open_key=None, resolved_at=now, resolution=resolution, resolved_by=by if by is None else by[:64]
+            open_key=None,
+            resolved_at=now,
+            resolution=resolution,
+            resolved_by=None if by is None else storable(by)[:64],
         )
     )
 

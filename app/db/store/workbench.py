@@ -126,25 +126,26 @@ class Workbench(Base):
 
     def _replace_repairs(self, connection: Connection, repair: SavedRepair, now: datetime) -> None:
         in_force = (repairs.c.thread_id == repair.thread_id, repairs.c.ended_at.is_(None))
-        pointers = [each.pointer for each in repair.changes]
+        pointers = [storable(each.pointer) for each in repair.changes]
         connection.execute(
             update(repairs)
             .where(*in_force, repairs.c.pointer.in_(pointers), repairs.c.layer == repair.layer)
-            .values(ended_at=now, ended=f"replaced by {repair.by}"[:255])
+            .values(ended_at=now, ended=storable(f"replaced by {repair.by}")[:255])
         )
         connection.execute(
             update(repairs)
             .where(*in_force, repairs.c.id.in_(repair.withdrawn))
-            .values(ended_at=now, ended=f"withdrawn by {repair.by}"[:255])
+            .values(ended_at=now, ended=storable(f"withdrawn by {repair.by}")[:255])
         )
         rows = [
             {
                 "thread_id": repair.thread_id,
                 "layer": repair.layer.value,
-                "pointer": each.pointer,
+                "pointer": storable(each.pointer),
                 "before": storable(stored(each.before)),
                 "after": storable(stored(each.after)),
-                "by": repair.by[:64],
+                "context": each.context,
+                "by": storable(repair.by)[:64],
                 "reason": storable(repair.reason),
                 "at": now,
                 "ended": "",
@@ -182,7 +183,7 @@ class Workbench(Base):
                 .where(threads.c.id == thread_id)
                 .values(
                     state=State.DONE if exported else State.CLOSED,
-                    skipped_by=by[:64],
+                    skipped_by=storable(by)[:64],
                     reason=cut(f"Settled as it is by {by}: {reason}"),
                     hold_kind="",
                     waiting_since=None,
