@@ -1,6 +1,7 @@
 """Failures, named by what is done next. Connectors raise these and no others; `app.sync.policy` is the only table that acts on them."""
 
 from datetime import datetime
+from decimal import Decimal
 
 
 class OrderSyncError(Exception):
@@ -47,12 +48,16 @@ class Unknown(OrderSyncError):
 
 
 class Reject(OrderSyncError):
-    """This order cannot pass; a person has to look. `kind` is the desk's word, `field` a JSON pointer where one is known."""
+    """This order cannot pass; a person has to look. `kind` is the desk's word, `field` a JSON pointer where one is known.
+
+    `worth` is the order's total and currency, where it has no document yet that tells them.
+    """
 
     def __init__(self, reason: str, *, kind: str = "validation", field: str | None = None) -> None:
         super().__init__(reason)
         self.kind = kind
         self.field = field
+        self.worth: tuple[Decimal, str] | None = None
 
 
 class Misconfigured(OrderSyncError):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from app.domain.codes import CURRENCY_EXPONENTS
 from app.domain.money import ZERO
 from app.ports.sales_channel import Figure, Makes
 
@@ -47,3 +48,17 @@ def _text_at(body: Any, pointer: str) -> str:  # noqa: ANN401 - the same
     for name in pointer.split("/")[1:]:
         found = found[int(name)] if isinstance(found, list) else found[name]
     return str(found)
+
+
+def told_worth(body: Any, *, total: str, currency: str) -> tuple[Decimal, str] | None:  # noqa: ANN401 - the platform's own JSON
+    """The total and the currency of a body, by the names that the platform has for them; None where they cannot be read."""
+    if not isinstance(body, dict):
+        return None
+    code = body.get(currency)
+    try:
+        value = Decimal(str(body.get(total)))
+    except ArithmeticError:
+        return None
+    if not value.is_finite() or not isinstance(code, str) or code not in CURRENCY_EXPONENTS:
+        return None
+    return value, code

@@ -141,6 +141,13 @@ class SalesChannel(Protocol):
         """
         ...
 
+    def worth(self, body: str) -> tuple[Decimal, str] | None:
+        """The platform's own total of an order and its currency, also of one that cannot be normalized; None where none is told.
+
+        Pure; raises nothing. It says how much money stands behind an order, and goes into no sum that is exported.
+        """
+        ...
+
     def figures(self, body: str, *, prefix: str) -> tuple[Figure, ...]:
         """Where the amounts of `normalize(body)` come from.
 

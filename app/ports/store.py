@@ -217,7 +217,8 @@ class Failed:
     """The order, or the owed step, needs a person. `id` is the thread's or the step's, as claimed.
 
     `document`: what the ERP holds although the order is in error; the link is kept. `unsent`: the ERP certainly holds nothing
-    of this attempt, so that nothing can come of it any more.
+    of this attempt, so that nothing can come of it any more. `worth` is the order's total and currency, where neither `order`
+    nor what is stored of it tells them.
     """
 
     id: int
@@ -227,6 +228,7 @@ class Failed:
     order: Order | None = None
     document: ErpDocument | None = None
     unsent: bool = False
+    worth: tuple[Decimal, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,12 +46,16 @@ def normalize(parts: Parts, *, batch_id: int) -> StepResult:
         channel = parts.peers.channel(site)
         bodies, missing = _completed(parts, site, channel, claimed)
         there = [each for each in claimed if each.thread_id in bodies]
-        return missing | each_order(
+        found = each_order(
             there,
             lambda each: normalized(
                 channel, bodies[each.thread_id], prefix=site.prefix, repairs=each.repairs
             ),
         )
+        for thread_id, outcome in found.items():
+            if isinstance(outcome, Reject):
+                outcome.worth = channel.worth(bodies[thread_id])
+        return missing | found
 
     return run_stage(parts, Stage.NORMALIZE, batch_id=batch_id, work=work)
 

@@ -192,7 +192,8 @@ def thread_outcome(
                 id=claimed.thread_id, reason=reason, next_at=at, hold_kind=hold_kind, waits_for=waits_for
             )
         case Person(kind=kind, reason=reason, field=field):
-            return Failed(id=claimed.thread_id, reason=reason, kind=kind, field=field)
+            worth = outcome.worth if isinstance(outcome, Reject) else None
+            return Failed(id=claimed.thread_id, reason=reason, kind=kind, field=field, worth=worth)
 
 
 def each_order(claimed: Sequence[Claimed], change: Callable[[Claimed], Order]) -> dict[int, Outcome]:

@@ -70,6 +70,9 @@ _SAID_BY_SENTENCE = frozenset(
         "total",
         "customer",
         "to",
+        "fields",
+        "withdrawn",
+        "run",
     )
 )
 

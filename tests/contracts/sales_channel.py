@@ -423,6 +423,19 @@ class SalesChannelContract:
             lines = channel.normalize(body, prefix="BGM").lines
             assert check_figures(channel, body) > len([line for line in lines if line.amount])
 
+    def test_an_order_is_worth_its_total_whether_it_can_pass_or_not(
+        self, channel: SalesChannel, platform: Platform
+    ) -> None:
+        body = one(channel, platform.add_order()).body
+        order = channel.normalize(body, prefix="BGM")
+        assert channel.worth(body) == (order.total, order.currency)
+        for fault in ("no_lines", "no_address"):
+            found = channel.worth(platform.body_with(fault))
+            assert found is not None
+            assert found[1] == order.currency
+        for nothing in ("", "[]", "{", '{"total": "x", "total_inc_tax": null, "currency": 1}'):
+            assert channel.worth(nothing) is None
+
     def test_figures_are_the_same_each_time_and_need_no_platform(
         self, channel: SalesChannel, platform: Platform
     ) -> None:

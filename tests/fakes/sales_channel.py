@@ -14,6 +14,7 @@ from app.domain.order import Address, Line, LineType, Order, Payment, numbered
 from app.domain.reading import Position
 from app.errors import Misconfigured, OrderSyncError, Reject, Retry, Unknown
 from app.ports.examination import Examination
+from app.ports.figures import told_worth
 from app.ports.sales_channel import Figure, Gone, Listed, Makes, Page, Probe, Seen
 from app.ports.survey import Finding, Survey
 
@@ -177,6 +178,13 @@ class FakeSalesChannel:
             return _order(given, prefix=prefix)
         except (ValueError, KeyError, TypeError, ArithmeticError) as error:
             raise Reject(f"The body is no order of the fake's ({type(error).__name__}).", field="/") from None
+
+    def worth(self, body: str) -> tuple[Decimal, str] | None:
+        """See the port."""
+        try:
+            return told_worth(json.loads(body), total="total", currency="currency")
+        except ValueError:
+            return None
 
     def figures(self, body: str, *, prefix: str) -> tuple[Figure, ...]:
         """See the port."""

@@ -3,12 +3,13 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 
 from app.connectors.bigcommerce.bodies import listed
 from app.connectors.bigcommerce.calls import Calls
 from app.connectors.bigcommerce.census import census
 from app.connectors.bigcommerce.examination import COUNT, counted, examine
-from app.connectors.bigcommerce.figures import figures
+from app.connectors.bigcommerce.figures import figures, worth
 from app.connectors.bigcommerce.mapping import normalize
 from app.connectors.bigcommerce.marking import Marking, system_time
 from app.connectors.bigcommerce.parts import complete
@@ -85,6 +86,10 @@ class BigCommerce:
     def normalize(self, body: str, *, prefix: str) -> Order:
         """The order in `body` in our own words. Pure. Raises `Reject` with every fault named."""
         return normalize(body, prefix=prefix, settings=self._settings)
+
+    def worth(self, body: str) -> tuple[Decimal, str] | None:
+        """The platform's own total and currency, None where they cannot be read."""
+        return worth(body)
 
     def figures(self, body: str, *, prefix: str) -> tuple[Figure, ...]:
         """Where the amounts of `normalize(body)` come from. Pure. Raises `Reject` like that."""

@@ -11,7 +11,7 @@ from app.connectors.bigcommerce.settings import Settings
 from app.connectors.bigcommerce.splitting import origins
 from app.domain.money import ZERO, smallest_unit
 from app.domain.order import Line, LineType
-from app.ports.figures import Part, figures_of
+from app.ports.figures import Part, figures_of, told_worth
 from app.ports.sales_channel import Figure, Makes
 from app.transport import parse_json
 
@@ -133,3 +133,11 @@ def _tax(source: Sourced, priced: Priced) -> Part:
     if priced.tax_share == priced.exact.tax:
         return Part(f"tax of the {_KINDS[source.line.type]}", priced.tax_share, f"{source.pointer}_tax")
     return Part("its share of the order's tax", priced.tax_share)
+
+
+def worth(body: str) -> tuple[Decimal, str] | None:
+    """The total of a body and its currency, None where they cannot be read."""
+    try:
+        return told_worth(parse_json(body), total="total_inc_tax", currency="currency_code")
+    except ValueError:
+        return None

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from http import HTTPStatus
 from typing import Any
 
@@ -11,7 +12,7 @@ from app.connectors.woocommerce.bodies import identifier, listed, single, update
 from app.connectors.woocommerce.calls import ANY_ORDER, Calls, counted, readable
 from app.connectors.woocommerce.census import census
 from app.connectors.woocommerce.examination import examine
-from app.connectors.woocommerce.figures import figures
+from app.connectors.woocommerce.figures import figures, worth
 from app.connectors.woocommerce.mapping import normalize
 from app.connectors.woocommerce.settings import Settings
 from app.connectors.woocommerce.sighting import seen
@@ -99,6 +100,10 @@ class WooCommerce:
     def normalize(self, body: str, *, prefix: str) -> Order:
         """The order in `body` in our own words. Pure. Raises `Reject` with every fault named."""
         return normalize(body, prefix=prefix, settings=self._settings)
+
+    def worth(self, body: str) -> tuple[Decimal, str] | None:
+        """The platform's own total and currency, None where they cannot be read."""
+        return worth(body)
 
     def figures(self, body: str, *, prefix: str) -> tuple[Figure, ...]:
         """Where the amounts of `normalize(body)` come from. Pure. Raises `Reject` like that."""

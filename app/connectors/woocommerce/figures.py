@@ -1,13 +1,14 @@
 """Where the amounts of an order come from: the platform's figures, by the same rules as `mapping`. Pure."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 from app.connectors.woocommerce.mapping import normalized, sourced_lines
 from app.connectors.woocommerce.schema import load_order
 from app.connectors.woocommerce.settings import Settings
 from app.domain.order import Line, LineType
-from app.ports.figures import Part, figures_of
+from app.ports.figures import Part, figures_of, told_worth
 from app.ports.sales_channel import Figure, Makes
 from app.transport import parse_json
 
@@ -63,3 +64,11 @@ def _parts(line: Line, pointer: str, given: dict[str, Any]) -> Iterator[tuple[Ma
         value = -row[field] if is_credit_fee and makes is Makes.NOMINAL else row[field]
         if value or makes is Makes.AMOUNT:
             yield makes, Part(what, value, f"{pointer}/{field}")
+
+
+def worth(body: str) -> tuple[Decimal, str] | None:
+    """The total of a body and its currency, None where they cannot be read."""
+    try:
+        return told_worth(parse_json(body), total="total", currency="currency")
+    except ValueError:
+        return None

@@ -327,16 +327,19 @@ def open_error(
     """One open error row for this order and stage: an open one is renewed, else one is added."""
     key = f"{thread.id}:{stage}"
     order = failed.order
-    stored = select(threads.c.document).where(threads.c.id == thread.id)
+    stored = connection.scalar(select(threads.c.document).where(threads.c.id == thread.id))
+    if order is None and stored:
+        order = document.load_text(stored)
+    total, currency = (order.total, order.currency) if order else failed.worth or (None, None)
     values = {
         "stage": str(stage),
         "kind": failed.kind,
         "reason": storable(failed.reason),
         "field": None if failed.field is None else storable(failed.field)[:255],
-        "document": _document(order) if order else connection.scalar(stored),
+        "document": _document(failed.order) if failed.order else stored,
         # What no column holds stands in the document.
-        "value": order.total if order and _VALUE.holds(order.total) else None,
-        "currency": order.currency if order else None,
+        "value": total if total is not None and _VALUE.holds(total) else None,
+        "currency": currency,
         "order_number": _number(order) if order else thread.order_number,
         "attempts": attempts,
     }
