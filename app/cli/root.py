@@ -133,7 +133,9 @@ def exit_code(report: Mapping[str, Any]) -> int:
     """The exit code of a command that ran orders: 1 where the run failed or goes on, 3 where orders need a person, else 0."""
     if report["state"] in {"failed", "moving"}:
         return 1
-    return 3 if report["held"] or report["rejected"] else 0
+    # A run that ended well and has something to say has found something.
+    found = report["state"] == "finished" and report["reason"]
+    return 3 if report["held"] or report["rejected"] or found else 0
 
 
 def time_text(moment: datetime | None) -> str:

@@ -178,9 +178,19 @@ def start(parts: Parts, planned: Message | Ringing) -> Started:
             return Started(run_id=run_id, orders=taken, bells=bells)
 
 
+class Finding(str):
+    """What a task has found that a person has to look at, having done what it was sent for."""
+
+    __slots__ = ()
+
+
 def end_task(parts: Parts, run_id: int, *, reason: str) -> None:
-    """The task is over for whoever watches its run; a reason says why it did not do what it was sent for."""
-    ended = parts.store.finish_reading(run_id, state="failed" if reason else "finished", reason=reason)
+    """The task is over for whoever watches its run; a reason says why it did not do what it was sent for.
+
+    A `Finding` is what it has found, and done.
+    """
+    failed = reason and not isinstance(reason, Finding)
+    ended = parts.store.finish_reading(run_id, state="failed" if failed else "finished", reason=str(reason))
     if ended is not None:
         names = {site.id: site.name for site in parts.store.sites()}
         tell_summary(ended, site=names.get(ended.site_id or 0, ""))

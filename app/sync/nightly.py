@@ -8,6 +8,7 @@ from app.errors import Misconfigured, OrderSyncError, UsageError
 from app.ports.deliveries import AlertKind
 from app.ports.store import Site
 from app.sync.alerts import close_alert, open_alert
+from app.sync.by_hand import Finding
 from app.sync.fetch import Ring
 from app.sync.options import site_options
 from app.sync.owed import check_reachable, in_time
@@ -64,7 +65,7 @@ def reconcile_nightly(parts: Parts, *, site_id: int, ring: Ring) -> str:
             parts.store.plan_reconciliation(site.id, at=min(now + _TRY_AGAIN, _next(site, parts)))
         _tell_of_missing(parts, site, now=now, why=error.reason)
         return error.reason
-    return ""
+    return "" if found.complete else Finding(sentence(found))
 
 
 def _tell_of_missing(parts: Parts, site: Site, *, now: datetime, why: str = "") -> None:

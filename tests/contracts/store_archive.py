@@ -126,17 +126,26 @@ class ArchiveContract:
         assert world.store.archivable(before=world.clock() - timedelta(days=90)) == 0
         assert archive(world).orders == 0
 
-    def test_orders_in_motion_held_rejected_or_amended_never_go(self, world: World) -> None:
+    def test_orders_in_motion_held_or_rejected_never_go(self, world: World) -> None:
         world.batch("1")
         wait(world, "2")
         reject(world, "3")
-        done(world, "4")
-        world.read(changed("4", at=MODIFIED + timedelta(minutes=5)))
         world.clock.advance(LONG)
         newest(world)
         assert world.thread("3")["state"] == State.REJECTED
-        assert world.thread("4")["amended_version"] == 2
         assert archive(world).orders == 0
+
+    def test_an_order_whose_status_went_on_in_the_shop_goes_with_the_version_that_waits(
+        self, world: World
+    ) -> None:
+        done(world, "4")
+        world.read(changed("4", at=MODIFIED + timedelta(minutes=5)))
+        assert world.thread("4")["amended_version"] == 2
+        world.clock.advance(LONG)
+        newest(world)
+        assert archive(world).orders == 1
+        (stored,) = world.store.stored_orders(world.site_id, ["4"]).values()
+        assert (stored.amended, stored.has_body) == (True, True)
 
     def test_an_order_with_an_open_error_or_of_which_something_may_still_come_never_goes(
         self, world: World

@@ -62,7 +62,6 @@ def _ripe(before: datetime, *, now: datetime) -> Select[Any]:
     return select(threads.c.id).where(
         threads.c.state.in_(ENDS),
         threads.c.archived_at.is_(None),
-        threads.c.amended_version.is_(None),
         threads.c.updated_at <= before,
         lease_free(threads, now),
         ~in_error.exists(),

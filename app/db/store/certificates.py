@@ -10,6 +10,7 @@ from app.db.store.base import Base, Entry, chunks
 from app.db.store.both import either, of_both
 from app.db.tables import ARCHIVES, certificates, inbox, orders, sites, steps, threads
 from app.db.types import storable
+from app.domain.cards import masked
 from app.domain.road import Owed, State, StepState
 from app.domain.trail import digest
 from app.ports.certificates import Certificate, NewCertificate, StoredOrder
@@ -68,7 +69,7 @@ class Certificates(Base):
                         row.id,
                         "fetch",
                         "body_restored",
-                        {"version": row.version, "sha256": digest(each.body)},
+                        {"version": row.version, "sha256": digest(masked(each.body))},
                     )
                     for row, each in again
                 ]
@@ -121,6 +122,7 @@ class Certificates(Base):
 
 
 _amendment = inbox.alias("amendment")
+_away_amendment = ARCHIVES[inbox].alias("away_amendment")
 
 
 def _of(bodies: FromClause, version: ColumnElement[Any]) -> ColumnElement[bool]:
@@ -145,14 +147,14 @@ def _stored() -> Select[Any]:
             threads.c.reason,
             threads.c.amended_version,
             either(inbox, "id").label("body"),
-            _amendment.c.id.label("amended_body"),
+            func.coalesce(_amendment.c.id, _away_amendment.c.id).label("amended_body"),
             *(either(orders, name) for name in ("total", "currency", "erp_id", "external_number")),
             either(steps, "state").label("export"),
             *(either(steps, name) for name in ("document_id", "document_number")),
         )
         .select_from(threads)
-        # An order that is amended is not in the archive.
         .outerjoin(_amendment, _of(_amendment, threads.c.amended_version))
+        .outerjoin(_away_amendment, _of(_away_amendment, threads.c.amended_version))
     )
     for bodies in (inbox, ARCHIVES[inbox]):
         query = query.outerjoin(bodies, _of(bodies, threads.c.version))
@@ -207,5 +209,5 @@ def _body(site_id: int, row: Row[Any], seen: Seen, read_at: datetime) -> dict[st
         "modified_raw": storable(seen.modified_raw)[:64],
         "modified_at": seen.modified_at,
         "read_at": read_at,
-        "body": seen.body,
+        "body": masked(seen.body),
     }

@@ -14,6 +14,7 @@ from app.db.store.road import resolve_errors
 from app.db.store.upkeep import as_run, run_counts
 from app.db.tables import batches, events, inbox, orders, runs, sites, steps, threads
 from app.db.types import storable
+from app.domain.cards import masked
 from app.domain.reading import Cursor
 from app.domain.road import SENT, STEP_UNFINISHED, UNFINISHED, Owed, Stage, State, StepState
 from app.domain.trail import digest
@@ -77,9 +78,11 @@ class Reading(Base):
         with self._writing() as connection:
             now = self._now(connection)
             this = runs.c.id == run_id
-            is_over = connection.execute(
-                select(runs.c.finished_at).where(this).with_for_update()
-            ).scalar_one()
+            row = connection.execute(select(runs.c.finished_at).where(this).with_for_update()).first()
+            if row is None:
+                # Its site was removed meanwhile, with all it had.
+                return None
+            is_over = row.finished_at
             values: dict[str, Any] = {"read_at": now, "reason": cut(reason)}
             if state is not None:
                 counts = run_counts(connection, run_id)
@@ -174,6 +177,7 @@ class Reading(Base):
         """Keep the completed bodies of these versions beside what was received first."""
         if not bodies:
             return
+        bodies = {key: masked(body) for key, body in bodies.items()}
         this = (
             inbox.c.site_id == site_id,
             inbox.c.platform_order_id == bindparam("_order"),
@@ -391,7 +395,7 @@ class _Page:
             "modified_raw": storable(seen.modified_raw)[:64],
             "modified_at": seen.modified_at,
             "read_at": self._read_at,
-            "body": seen.body,
+            "body": masked(seen.body),
         }
 
     def _store_new(self, batch_id: int | None) -> None:
@@ -430,7 +434,7 @@ class _Page:
         self._note([self._first(row.id, self._new[row.platform_order_id]) for row in made])
 
     def _first(self, thread_id: int, sighting: Sighting) -> Entry:
-        detail = {"version": 1, "sha256": digest(sighting.seen.body)}
+        detail = {"version": 1, "sha256": digest(masked(sighting.seen.body))}
         if sighting.skip:
             return Entry(thread_id, "fetch", "skipped", detail, {"reason": sighting.skip})
         return Entry(thread_id, "fetch", "fetched", detail)
@@ -507,7 +511,7 @@ class _Page:
                     "fetch",
                     self._event(row.id, amended=amended, closed=closed),
                     {"version": latest[row.id]}
-                    | ({"sha256": digest(sighting.seen.body)} if row.id in stored else {}),
+                    | ({"sha256": digest(masked(sighting.seen.body))} if row.id in stored else {}),
                 )
                 for row, sighting in both
             ]
