@@ -82,6 +82,22 @@ BLOCKS: dict[str, tuple[str, ...]] = {
         "ordersync reconcile bgm",
         "ordersync reconcile bgm --heal",
     ),
+    "repair": (
+        "ordersync errors list",
+        "ordersync errors repair BGM-3 --set /lines/0/sku=WID-01",
+        'ordersync errors repair BGM-3 --set /lines/0/sku=WID-001 --reason "typing error in the shop"',
+        "ordersync errors resume BGM-3 --dry-run",
+        "ordersync retry BGM-3 --wait",
+        "ordersync retry BGM-3",
+    ),
+    "life": ("ordersync trace BGM-3", "ordersync explain BGM-3", "ordersync audit verify"),
+    "by hand": (
+        "ordersync task list",
+        "ordersync task run fetch bgm --wait",
+        "ordersync task run verify BGM-3",
+        "ordersync task run sync_items --wait",
+        "ordersync runs list --limit 4",
+    ),
 }
 
 
