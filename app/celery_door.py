@@ -15,7 +15,7 @@ from app.errors import Misconfigured
 from app.passes import connect
 from app.ports.deliveries import DueSite
 from app.ports.store import Run
-from app.runtime import ProcessGroup, broker_url
+from app.runtime import ProcessGroup, broker_url, some_broker
 from app.settings import Settings
 from tasks.chains import road_chain
 from workers.application import make_app
@@ -88,6 +88,15 @@ class Workers:
             )
             self.wait_until_they_answer()
             yield True
+
+
+@contextmanager
+def answering_workers(settings: Settings) -> Iterator[tuple[Workers, bool]]:
+    """Workers that answer, and whether they, or the broker, are there for the time being only."""
+    with some_broker(settings) as url:
+        workers = Workers(settings, url=url)
+        with workers.some() as own:
+            yield workers, own
 
 
 class DeliveryBell:

@@ -231,7 +231,7 @@ def run_retry(
     if all_soft:
         if keys or kind is not None:
             raise UsageError("--all-soft means every held order; leave out ORDER and --kind.")
-        orders = _held_orders(program, (), site_name=site_name, everything=True)
+        orders = _picked_orders(program, (), site_name=site_name, everything=True, held_ones=True)
     else:
         orders = _picked_orders(program, keys, site_name=site_name, kind=kind)
     how = How(by=person(), held=True)
@@ -263,7 +263,9 @@ def held_release(
 ) -> None:
     """Try held orders at once; one whose wait is not over is held again."""
     program = opened()
-    orders = _held_orders(program, keys, site_name=site_name, kind=kind, everything=everything)
+    orders = _picked_orders(
+        program, keys, site_name=site_name, kind=kind, everything=everything, held_ones=True
+    )
     with workers_of(program, **waiting) as door:
         results = release(program.parts, orders, ring=door.ring)
         reports = door.ends(runs_of(results))
@@ -329,7 +331,9 @@ def _picked_orders(
     site_name: str | None = None,
     kind: str | None = None,
     everything: bool = False,
+    held_ones: bool = False,
 ) -> Sequence[DeskOrder]:
+    """The orders that were named, or those in error (or held) of a site and a kind."""
     by_filter = everything or site_name is not None or kind is not None
     if bool(keys) == by_filter:
         raise UsageError(
@@ -340,26 +344,9 @@ def _picked_orders(
     if site_name is not None:
         known_site(program.parts, site_name)
     store = program.parts.store
+    if held_ones:
+        return store.desk_orders(store.held_threads(site=site_name, hold_kind=kind))
     return store.desk_orders(store.open_error_threads(site=site_name, kind=kind))
-
-
-def _held_orders(
-    program: Program,
-    keys: tuple[str, ...],
-    *,
-    site_name: str | None,
-    kind: str | None = None,
-    everything: bool,
-) -> Sequence[DeskOrder]:
-    by_filter = everything or site_name is not None or kind is not None
-    if bool(keys) == by_filter:
-        raise UsageError("Name either orders, or which of them by --site, --kind or --all.")
-    if keys:
-        return orders_named(program.parts, keys)
-    if site_name is not None:
-        known_site(program.parts, site_name)
-    store = program.parts.store
-    return store.desk_orders(store.held_threads(site=site_name, hold_kind=kind))
 
 
 def _go(

@@ -11,11 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from app.bootstrap import Bell, Program, inline
-from app.celery_door import Workers, wait_for_run
+from app.celery_door import Workers, answering_workers, wait_for_run
 from app.cli.root import ERR, OUT, say
 from app.errors import Misconfigured
 from app.ports.store import Run
-from app.runtime import broker_url, some_broker
+from app.runtime import broker_url
 from app.show import RunProgress, json_text, run_table
 from app.sync.overview import run_report
 from app.sync.resume import End, Result
@@ -49,17 +49,15 @@ def workers_of(program: Program, *, wait: bool, patience: float, in_process: boo
         yield _door_in_this_process(program, patience=patience)
         return
     if wait:
-        with some_broker(program.settings) as url:
-            workers = Workers(program.settings, url=url)
-            with workers.some() as own:
+        with answering_workers(program.settings) as (workers, own):
 
-                def tell_them(bell: Bell) -> None:
-                    workers.ring(bell)
+            def tell_them(bell: Bell) -> None:
+                workers.ring(bell)
 
-                def ends(runs: Sequence[int]) -> list[dict[str, Any]]:
-                    return [_ended(program, workers, run, patience=patience, own=own) for run in runs]
+            def ends(runs: Sequence[int]) -> list[dict[str, Any]]:
+                return [_ended(program, workers, run, patience=patience, own=own) for run in runs]
 
-                yield Door(ring=tell_them, ends=ends)
+            yield Door(ring=tell_them, ends=ends)
         return
     yield _door_without_waiting(program)
 

@@ -9,11 +9,10 @@ import click
 
 from app import demo, up
 from app.bootstrap import Program, inline, pipeline, prepare_database
-from app.celery_door import CONCURRENCY, DeliveryBell, Workers, wait_for_run
+from app.celery_door import CONCURRENCY, DeliveryBell, answering_workers, wait_for_run
 from app.cli.completing import site_names
 from app.cli.root import ERR, OUT, exit_code, json_option, main, opened, say
 from app.ports.store import Run
-from app.runtime import some_broker
 from app.settings import load_settings
 from app.show import RunProgress, json_text, run_table
 from app.sync.overview import run_report
@@ -128,9 +127,8 @@ def _celery_run(name: str, patience: float) -> Iterator[tuple[Program, Run, bool
     program = opened()
     # Before a broker is started for it.
     found = site_named(program.parts, name)
-    with some_broker(program.settings) as url:
-        workers = Workers(program.settings, url=url)
-        with workers.some() as own, RunProgress(ERR) as progress:
+    with answering_workers(program.settings) as (workers, own):
+        with RunProgress(ERR) as progress:
             run_id = program.parts.store.open_run(kind="orders", site_id=found.id)
             workers.send("fetch", site_id=found.id, run_id=run_id, site=found.name)
             run, settled = wait_for_run(

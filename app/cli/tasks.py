@@ -1,8 +1,7 @@
 """`task`: the manual trigger of any task that the workers know."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,13 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from app.bootstrap import Program
-from app.celery_door import Workers, wait_for_run
+from app.celery_door import Workers, answering_workers, wait_for_run
 from app.celery_tasks import known_tasks
 from app.cli.completing import erp_names, site_names, task_names, task_words
 from app.cli.root import ERR, OUT, exit_code, json_option, main, opened, say, show
+from app.cli.typed import settings_from
 from app.domain.words import counted
-from app.errors import Misconfigured, UsageError
-from app.runtime import broker_url, some_broker
+from app.errors import Misconfigured
+from app.runtime import broker_url
 from app.settings import load_settings
 from app.show import RunProgress, json_text, run_table
 from app.sync import by_hand
@@ -78,7 +78,7 @@ def task_run(
     `ordersync runs show ID`. Exit code 3, with --wait: orders need a person.
     """
     chosen = by_hand.task_named(known_tasks(load_settings()), name)
-    wish = by_hand.Wish(**wishes, given=_given(arguments))
+    wish = by_hand.Wish(**wishes, given=settings_from(arguments, option="--arg"))
     program = opened()
     # Before a broker or a worker is started for it.
     planned = by_hand.plan(program.parts, chosen, wish)
@@ -86,16 +86,6 @@ def task_run(
         _wait(program, chosen, planned, patience=patience, as_json=as_json)
     else:
         _send(program, chosen, planned, as_json=as_json)
-
-
-def _given(arguments: tuple[str, ...]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for each in arguments:
-        name, equals, value = each.partition("=")
-        if not equals or not name:
-            raise UsageError(f"--arg {each!r} must look like name=value.")
-        found[name] = value
-    return found
 
 
 def _send(
@@ -127,7 +117,10 @@ def _wait(
 ) -> None:
     if not as_json:
         _say_elsewhere(planned)
-    with _workers(program) as (workers, own), RunProgress(ERR, begins=f"Running {chosen.name}") as progress:
+    with (
+        answering_workers(program.settings) as (workers, own),
+        RunProgress(ERR, begins=f"Running {chosen.name}") as progress,
+    ):
         started = _sent(program, workers, chosen, planned)
         _, settled = wait_for_run(
             program, workers, started.run_id, patience=patience, progress=progress, own_beat=own
@@ -150,15 +143,6 @@ def _wait(
             f"It is not done after {patience:g} seconds; it goes on by itself: `ordersync runs show {started.run_id}`."
         )
     sys.exit(exit_code(report))
-
-
-@contextmanager
-def _workers(program: Program) -> Iterator[tuple[Workers, bool]]:
-    """Workers that answer, and whether they are there for the time being only."""
-    with some_broker(program.settings) as url:
-        workers = Workers(program.settings, url=url)
-        with workers.some() as own:
-            yield workers, own
 
 
 def _sent(

@@ -39,13 +39,13 @@ def with_options(*options: Callable[[Command], Command]) -> Callable[[Command], 
     return added
 
 
-def settings_from(given: tuple[str, ...]) -> dict[str, str]:
-    """`name=value` pairs. Raises `UsageError`."""
+def settings_from(given: tuple[str, ...], *, option: str = "--set") -> dict[str, str]:
+    """`name=value` pairs, as given to this option. Raises `UsageError`."""
     found: dict[str, str] = {}
     for each in given:
         name, equals, value = each.partition("=")
         if not equals or not name:
-            raise UsageError(f"--set {name!r} must look like name=value.")
+            raise UsageError(f"{option} {each!r} must look like name=value.")
         found[name] = value
     return found
 
