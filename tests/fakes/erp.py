@@ -30,6 +30,21 @@ _NUMBERS = ("quantity", "unit_price", "discount", "net")
 _WRITTEN = (*_WORDS, *_NUMBERS)
 
 
+def _sent(row: Mapping[str, str]) -> PlannedLine:
+    quantity, unit_price, discount, net = (Decimal(row[name]) for name in _NUMBERS)
+    kind, number, description = (row[name] for name in _WORDS)
+    return PlannedLine(
+        positions=(),
+        kind=kind,
+        number=number,
+        description=description,
+        quantity=quantity,
+        unit_price=unit_price,
+        discount=discount,
+        net=net,
+    )
+
+
 class FakeErp:
     """`items`, `customers`, `documents` and `lines` (by document id) are its books; tests may look at and change them.
 
@@ -135,17 +150,9 @@ class FakeErp:
         request = {"number": draft.external_number, "customer": draft.customer_number, "lines": written}
         return Plan(lines=lines, request=json.dumps(request))
 
-    def sent_lines(self, request: str, *, currency: str) -> tuple[PlannedLine, ...]:  # noqa: ARG002 - the port's
+    def sent_lines(self, request: str, *, currency: str) -> tuple[PlannedLine, ...]:
         try:
-            rows = json.loads(request)["lines"]
-            return tuple(
-                PlannedLine(
-                    positions=(),
-                    **{name: each[name] for name in _WORDS},
-                    **{name: Decimal(each[name]) for name in _NUMBERS},
-                )
-                for each in rows
-            )
+            return tuple(_sent(each) for each in json.loads(request)["lines"])
         except (LookupError, TypeError, ValueError):
             raise Reject("The stored request cannot be read.") from None
 
