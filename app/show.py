@@ -1,13 +1,14 @@
 """How answers look on a terminal, and as JSON."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -16,6 +17,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -34,9 +36,56 @@ _COLOURS = {
 }
 
 
+_STEERING = re.compile(
+    "["
+    "\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f"  # control characters, but for those that lay out: tab and new line
+    "\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069"  # what turns the direction of writing around
+    "\\u2028\\u2029\\ud800-\\udfff"  # line ends that are none here, and halves of characters
+    "]"
+)
+
+
+def visible(text: str) -> str:
+    r"""The text with its control characters shown as their escapes (`\x1b`), so that it steers no terminal."""
+    return _STEERING.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")
+
+
+class VisibleConsole(Console):
+    """A console on which nothing that is shown steers the terminal: texts come from shops, and from whoever buys there.
+
+    Escapes here and not where texts are made, so that none is forgotten. What rich itself writes for colours stays. A bell,
+    a backspace, a form feed, a vertical tab and a carriage return are not shown at all: rich leaves them out.
+    """
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """What rich renders, each text with its control characters escaped before its lines are broken."""
+        if isinstance(renderable, str):
+            return super().render(visible(renderable), options)
+        return super().render(
+            _visible_text(renderable) if isinstance(renderable, Text) else renderable, options
+        )
+
+
+def _visible_text(text: Text) -> Text:
+    """The same, with the styles of what it consists of."""
+    if _STEERING.search(text.plain) is None:
+        return text
+    shown, at = text.blank_copy(), 0
+    for found in _STEERING.finditer(text.plain):
+        shown.append_text(text[at : found.start()])
+        shown.append(_escape(found))
+        at = found.end()
+    return shown.append_text(text[at:])
+
+
 def json_text(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    """JSON on one line; amounts as strings, times as ISO 8601 UTC."""
-    return json.dumps(value, default=_plain, ensure_ascii=False)
+    """JSON on one line; amounts as strings, times as ISO 8601 UTC; control characters as JSON's escapes."""
+    text = json.dumps(value, default=_plain, ensure_ascii=False)
+    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _plain(value: object) -> str:

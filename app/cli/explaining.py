@@ -103,6 +103,8 @@ def _amount_text(amount: Amount, unit: Decimal, currency: str = "") -> Text:
         text.append(f"  {figure.name}" if alone else f"\n  {shown}  {figure.name}")
         if figure.pointer:
             text.append(f'  {figure.pointer} "{figure.text}"', style="dim")
+    if amount.adds_up is None and amount.value:
+        text.append("  where it comes from cannot be told", style="dim")
     if amount.adds_up is False:
         text.append("\n  The figures do not come to it.", style="red")
     return text

@@ -16,6 +16,7 @@ from app.domain.road import State
 from app.domain.words import counted
 from app.errors import Misconfigured, UsageError
 from app.ports.reporting import OrderFilter
+from app.show import visible
 from app.sync.exporting import error_rows, order_rows
 from app.sync.parts import Parts
 
@@ -100,9 +101,11 @@ def _write(file: TextIO, rows: Iterable[Sequence[str]], *, excel: bool) -> int:
     if excel:
         file.write("\ufeff")
     writer = csv.writer(file)
+    # A file has what was stored; a terminal must not be steered by it.
+    shown = visible if file.isatty() else str
     written = -1
     for row in rows:
-        writer.writerow(row)
+        writer.writerow([shown(each) for each in row])
         written += 1
     file.flush()
     return written

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, NoReturn
 
 import click
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -19,10 +19,10 @@ from app.bootstrap import Program, open_program
 from app.errors import Misconfigured, OrderSyncError, UsageError
 from app.logs import process_name, set_up_logging
 from app.settings import Settings, load_settings
-from app.show import json_text
+from app.show import VisibleConsole, json_text
 
-OUT = Console()
-ERR = Console(stderr=True)
+OUT = VisibleConsole()
+ERR = VisibleConsole(stderr=True)
 
 
 def say(text: str) -> None:

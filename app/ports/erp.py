@@ -141,6 +141,14 @@ class Erp(Protocol):
         """What `create_documents` would write for this draft. Pure. Raises `Reject` where the mapping refuses this order."""
         ...
 
+    def sent_lines(self, request: str, *, currency: str) -> tuple[PlannedLine, ...]:
+        """The lines of a document by the text of the request that wrote it, whatever the settings are by now. Pure.
+
+        They are those of its `Plan`, but that their `positions` are empty: a request does not name the order's lines.
+        `currency` is the order's. Raises `Reject` for a text that cannot be read.
+        """
+        ...
+
     def create_documents(
         self, drafts: Sequence[Draft], *, in_time: Callable[[], bool], told: Told
     ) -> Mapping[str, ErpDocument | OrderSyncError]:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from app.domain.credit import CreditTooLarge, Share, shares
 from app.domain.money import ZERO, round_half_up, smallest_unit
 from app.domain.order import Line, LineType, Order
-from app.ports.erp import Plan, PlannedLine
+from app.ports.erp import PlannedLine
 from app.ports.sales_channel import Figure, Makes
 from app.sync.explanation import Amount, CreditShare, ExplainedLine, WrittenLine, digits
 
@@ -14,11 +14,13 @@ _FINER = Decimal("0.01")
 """An exact share is shown with two more decimals than the currency has."""
 
 
-def explained_lines(order: Order, figures: Sequence[Figure], plan: Plan | None) -> tuple[ExplainedLine, ...]:
+def explained_lines(
+    order: Order, figures: Sequence[Figure], in_erp: Sequence[PlannedLine] | None
+) -> tuple[ExplainedLine, ...]:
     """Every line of the order as it stands; `figures` are placed at the positions that its lines have."""
     unit = smallest_unit(order.currency)
     spread = _shares(order, unit)
-    written = [] if plan is None else [written_line(each, order) for each in plan.lines]
+    written = [written_line(each, order) for each in in_erp or ()]
     return tuple(
         ExplainedLine(
             position=line.position,
@@ -61,13 +63,18 @@ def written_line(line: PlannedLine, order: Order) -> WrittenLine:
 
 
 def _amounts(line: Line, figures: Sequence[Figure]) -> Iterator[Amount]:
-    """The amount in any case, the others where they tell something."""
+    """The amount in any case, the others where they tell something or the platform tells something else."""
     yield amount_of(Makes.AMOUNT, line.amount, line.position, figures)
-    if line.listed is not None and line.listed != line.amount:
-        yield amount_of(Makes.LISTED, line.listed, line.position, figures)
-    for makes, value in ((Makes.NOMINAL, line.nominal), (Makes.CREDIT, line.credit), (Makes.TAX, line.tax)):
-        if value:
-            yield amount_of(makes, value, line.position, figures)
+    listed = line.amount if line.listed is None else line.listed
+    for makes, value, tells in (
+        (Makes.LISTED, listed, listed != line.amount),
+        (Makes.NOMINAL, line.nominal, bool(line.nominal)),
+        (Makes.CREDIT, line.credit, bool(line.credit)),
+        (Makes.TAX, line.tax, bool(line.tax)),
+    ):
+        found = amount_of(makes, value, line.position, figures)
+        if tells or found.adds_up is False:
+            yield found
 
 
 def _shares(order: Order, unit: Decimal) -> Mapping[int, Share]:
@@ -95,8 +102,8 @@ def _rules(line: Line, order: Order, spread: Mapping[int, Share], unit: Decimal)
             parent = next(each for each in order.lines if each.position == line.parent)
             yield (
                 f"It is part of the kit on line {parent.position}, which has the price:"
-                f" {digits(line.quantity / parent.quantity, Decimal(1))} for each of"
-                f" {digits(parent.quantity, Decimal(1))} ({line.detail})."
+                f" {digits(line.quantity, Decimal(1))} for {digits(parent.quantity, Decimal(1))} of the kit"
+                f"{line.detail and f' ({line.detail})'}."
             )
         case LineType.COUPON:
             yield "The lines are net of it already; it tells a value and changes no amount."

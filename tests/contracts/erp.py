@@ -466,6 +466,27 @@ class ErpContract:
         assert (tax.kind, tax.positions, tax.net) == ("account", (2,), Decimal("2.05"))
         assert harness.documents("BGM-1") == []
 
+    def test_the_lines_of_a_request_can_be_read_back_and_they_are_those_of_its_plan(
+        self, harness: Harness, customer: str
+    ) -> None:
+        lines = (
+            product(amount="20.00", quantity="3", credit="1.99"),
+            other(LineType.SHIPPING, "7.95", credit="0.40"),
+            other(LineType.FEE, "-1.00"),
+            other(LineType.TAX, "2.05"),
+            other(LineType.GIFT_CARD, "0.00", credit="5.00"),
+            other(LineType.ROUNDING, "0.01", name=""),
+        )
+        plan = harness.erp.plan(draft("BGM-1", *lines, customer=customer))
+        assert harness.erp.sent_lines(plan.request, currency="USD") == tuple(
+            replace(line, positions=()) for line in plan.lines
+        )
+
+    @pytest.mark.parametrize("request_text", ["", "{}", "[1]", '{"lines": 1, "salesOrderLines": [{}]}'])
+    def test_a_request_that_cannot_be_read_is_refused(self, harness: Harness, request_text: str) -> None:
+        with pytest.raises(Reject):
+            harness.erp.sent_lines(request_text, currency="USD")
+
     def test_a_draft_that_cannot_be_planned_is_refused_for_the_same_reason_and_nothing_is_told(
         self, harness: Harness, customer: str
     ) -> None:

@@ -25,6 +25,24 @@ from tests.contracts.erp import Trouble
 
 _TOGETHER = 5
 _GOODS = (LineType.PRODUCT, LineType.COMPONENT)
+_WORDS = ("kind", "number", "description")
+_NUMBERS = ("quantity", "unit_price", "discount", "net")
+_WRITTEN = (*_WORDS, *_NUMBERS)
+
+
+def _sent(row: Mapping[str, str]) -> PlannedLine:
+    quantity, unit_price, discount, net = (Decimal(row[name]) for name in _NUMBERS)
+    kind, number, description = (row[name] for name in _WORDS)
+    return PlannedLine(
+        positions=(),
+        kind=kind,
+        number=number,
+        description=description,
+        quantity=quantity,
+        unit_price=unit_price,
+        discount=discount,
+        net=net,
+    )
 
 
 class FakeErp:
@@ -128,9 +146,15 @@ class FakeErp:
         for line in draft.order.of_type(*_GOODS):
             if not line.sku:
                 raise Reject(f"The line {line.name!r} has no SKU.", kind="bad_sku")
-        written = [(line.number, str(line.quantity), str(line.net)) for line in lines]
+        written = [{name: str(getattr(line, name)) for name in _WRITTEN} for line in lines]
         request = {"number": draft.external_number, "customer": draft.customer_number, "lines": written}
         return Plan(lines=lines, request=json.dumps(request))
+
+    def sent_lines(self, request: str, *, currency: str) -> tuple[PlannedLine, ...]:
+        try:
+            return tuple(_sent(each) for each in json.loads(request)["lines"])
+        except (LookupError, TypeError, ValueError):
+            raise Reject("The stored request cannot be read.") from None
 
     def create_documents(
         self, drafts: Sequence[Draft], *, in_time: Callable[[], bool], told: Told

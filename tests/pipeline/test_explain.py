@@ -14,6 +14,7 @@ from app.sandbox.server import serve
 from app.sync.configure import Asked, add_site
 from app.sync.explain import explain
 from app.sync.explanation import Amount, ExplainedLine, Explanation
+from app.sync.privacy import erase, find
 from app.sync.repair import repair
 from app.sync.resume import How, orders_named, resume
 from tests.pipeline.world import MakeWorld, World, kit_order, plain_order, recorded
@@ -24,6 +25,33 @@ def explained(world: World, key: str, **more: Any) -> Explanation:
     found = explain(world.parts, key, **more)
     assert [check.sentence for check in found.checks if not check.holds] == []
     return found
+
+
+def wrong(found: Explanation) -> list[str]:
+    return [check.sentence for check in found.checks if not check.holds]
+
+
+def stored(world: World, *statements: str) -> None:
+    with world.engine.begin() as connection:
+        for each in statements:
+            connection.exec_driver_sql(each)
+
+
+def change_settings(world: World, **settings: str) -> None:
+    (row,) = world.rows("SELECT settings FROM rm_erps")
+    text = json.dumps(json.loads(row["settings"]) | settings)
+    with world.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE rm_erps SET settings = ?", (text,))
+
+
+def change_document(world: World, *changes: tuple[int, str, str]) -> None:
+    """Of the only order: the lines' numbers, by their index and name."""
+    (row,) = world.rows("SELECT document FROM rm_thread")
+    document = json.loads(row["document"])
+    for at, name, value in changes:
+        document["lines"][at][name] = value
+    with world.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE rm_thread SET document = ?", (json.dumps(document),))
 
 
 def amount(line: ExplainedLine, makes: str) -> Amount:
@@ -84,7 +112,7 @@ def test_a_kit_names_its_components_and_they_their_kit(make_world: MakeWorld) ->
     assert amount(first, "amount").figures == ()
     assert kit.rules == ("It is a kit of 6 x COMP-A, 2 x COMP-B (lines 2, 3, each with an amount of 0.00).",)
     assert first.rules == (
-        "It is part of the kit on line 1, which has the price: 3 for each of 2 (KIT-PARENT-123 > COMP-A).",
+        "It is part of the kit on line 1, which has the price: 6 for 2 of the kit (KIT-PARENT-123 > COMP-A).",
     )
     assert [each.number for line in (kit, first, second) for each in line.written] == [
         "KIT-PARENT-123",
@@ -222,12 +250,15 @@ def test_a_stored_amount_that_is_not_what_the_platform_says_is_found(make_world:
             "UPDATE rm_thread SET document = ? WHERE id = ?", (json.dumps(document), row["id"])
         )
     found = explain(world.parts, "BGM-904")
-    wrong = [check.sentence for check in found.checks if not check.holds]
-    assert wrong == [
+    assert wrong(found) == [
         "The platform's figures of today's reading do not come to what is stored: the amount of line 1.",
+        "Where these come from cannot be told, the platform has no figure of them: the listed of line 1.",
         "The lines = 19.98, not the order's total of 19.99.",
-        "The ERP's lines = 19.98, not the order's total of 19.99.",
-        "What was sent to the ERP is not what these lines make today: the order's settings or the ERP's were changed since.",
+        (
+            "The order's rows are not what they were made from:"
+            " subtotal of the order 19.99 in place of 19.98, amount of line 1 19.99 in place of 19.98."
+        ),
+        "These ERP lines do not come to the order's lines: item WID-001.",
     ]
     assert found.lines[0].amounts[0].adds_up is False
 
@@ -249,14 +280,156 @@ def test_tax_that_is_left_to_the_erp_is_named_and_a_document_with_another_total_
     )
 
 
-def test_what_was_sent_is_held_against_what_the_lines_make(make_world: MakeWorld) -> None:
+def test_what_was_sent_is_explained_and_held_against_the_order(make_world: MakeWorld) -> None:
     world = make_world(orders=[recorded(161)])
     world.run()
     found = explained(world, "BGM-161")
     assert found.checks[-1].sentence == "What was sent to the ERP is exactly what these lines make."
-    with world.engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE rm_payload SET body = replace(body, '40400', '40401')")
-    assert [check.holds for check in explain(world.parts, "BGM-161").checks].count(False) == 1
+    stored(world, "UPDATE rm_payload SET body = replace(body, '12.0', '13.0')")
+    assert wrong(explain(world.parts, "BGM-161")) == [
+        "These ERP lines do not come to the order's lines: item COMP-A.",
+        "The ERP's lines = 114.62, not the order's total of 109.62.",
+    ]
+
+
+def test_settings_that_were_changed_since_are_a_note_and_no_fault(make_world: MakeWorld) -> None:
+    world = make_world(orders=[recorded(152)])
+    world.run()
+    before = explained(world, "BGM-152")
+    change_settings(world, **{"account.shipping": "40700"})
+    after = explained(world, "BGM-152")
+    assert after.lines == before.lines
+    (document,) = world.documents()
+    assert [each.number for line in after.lines for each in line.written] == [
+        line["lineObjectNumber"] for line in document["lines"]
+    ]
+    (note,) = after.notes
+    assert note.startswith("With today's settings it would be written otherwise: account 40700 (")
+    assert "in place of account 40400 (" in note
+
+
+def test_another_number_of_lines_today_leaves_those_that_were_sent_at_their_places(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world(orders=[recorded(152)])
+    world.run()
+    before = explained(world, "BGM-152")
+    change_settings(world, **{"tax.mode": "erp"})
+    after = explained(world, "BGM-152")
+    assert after.lines == before.lines
+    assert "nothing in place of account" in after.notes[0]
+    change_settings(world, **{"tax.mode": "line", "account.shipping": ""})
+    refused = explained(world, "BGM-152")
+    assert refused.lines == before.lines
+    assert refused.notes[0].startswith("With today's settings it could not be written: ")
+
+
+def test_a_request_that_is_not_stored_or_cannot_be_read_is_said_so(make_world: MakeWorld) -> None:
+    world = make_world(orders=[recorded(152)])
+    world.run()
+    stored(world, "UPDATE rm_payload SET body = replace(body, 'salesOrderLines', 'otherLines')")
+    assert "What was sent to the ERP cannot be told: " in explained(world, "BGM-152").notes[0]
+    stored(world, "UPDATE rm_payload SET body = NULL")
+    found = explained(world, "BGM-152")
+    assert found.notes == (
+        "The request that wrote it is not stored; the ERP's lines are those that today's settings make of it.",
+    )
+    assert [len(line.written) for line in found.lines] == [1] * 6
+
+
+def test_an_order_whose_personal_data_was_erased_has_its_amounts_still(make_world: MakeWorld) -> None:
+    world = make_world(orders=[recorded(161), kit_order(901), plain_order(906, total="1.00")])
+    world.run()
+    before = {number: explained(world, number) for number in ("BGM-161", "BGM-901")}
+    subjects = find(world.parts, orders=("BGM-161", "BGM-901"), email=None)
+    erase(world.parts, subjects)
+    for number, was in before.items():
+        found = explained(world, number)
+        day = world.clock.now().date().isoformat()
+        assert found.notes[0] == (
+            f"Its personal data was erased on {day}; its amounts are those that were stored."
+        )
+        assert "its figures cannot be told" in found.notes[1]
+        assert "is not stored; the ERP's lines are those that today's settings make" in found.notes[2]
+        assert found.total is not None
+        assert was.total is not None
+        assert (found.total.value, found.total.figures) == (was.total.value, ())
+        assert [(line.net, line.credit, line.written) for line in found.lines] == [
+            (line.net, line.credit, line.written) for line in was.lines
+        ]
+    stored(world, "UPDATE rm_thread SET archived_at = erased_at WHERE order_number = 'BGM-161'")
+    assert explained(world, "BGM-161").total is not None
+
+
+def test_rows_that_are_not_what_they_were_made_from_are_found(make_world: MakeWorld) -> None:
+    world = make_world(orders=[plain_order(907)])
+    world.run()
+    stored(
+        world,
+        "UPDATE rm_order SET total = '18.99', subtotal = '18.99'",
+        "UPDATE rm_lineitems SET amount = '18.99'",
+    )
+    assert wrong(explain(world.parts, "BGM-907")) == [
+        (
+            "The order's rows are not what they were made from: subtotal of the order 18.99 in place of 19.99,"
+            " total of the order 18.99 in place of 19.99, amount of line 1 18.99 in place of 19.99."
+        )
+    ]
+    stored(world, "DELETE FROM rm_lineitems")
+    assert "line of line 1 not there in place of there" in wrong(explain(world.parts, "BGM-907"))[0]
+
+
+def test_store_credit_that_is_spread_against_its_rule_is_found(make_world: MakeWorld) -> None:
+    world = make_world(orders=[recorded(161)])
+    world.walk(world.fetch()[:1], last=Stage.APPLY_STORE_CREDIT)
+    assert "The store credit is spread in proportion, by largest remainder." in {
+        check.sentence for check in explained(world, "161").checks
+    }
+    change_document(world, (0, "credit", "8.88"), (2, "credit", "1.42"))
+    assert wrong(explain(world.parts, "161")) == [
+        "The store credit is not spread by its rule: line 1 bears 8.88 and not 5.88, line 3 bears 1.42 and not 4.42."
+    ]
+    change_document(world, *((at, "credit", "0.00") for at in (0, 1, 2, 4)))
+    assert "line 1 bears 0.00 and not 5.88" in wrong(explain(world.parts, "161"))[0]
+
+
+@pytest.mark.parametrize("name", ["nominal", "listed", "tax"])
+def test_a_number_that_the_platform_has_no_figure_of_is_found(make_world: MakeWorld, name: str) -> None:
+    world = make_world(orders=[kit_order(901)])
+    world.walk(world.fetch(), last=Stage.APPLY_STORE_CREDIT)
+    explained(world, "901")
+    change_document(world, (0, name, "77.00"))
+    found = explain(world.parts, "901")
+    assert f"the {name} of line 1" in wrong(found)[0]
+    assert amount(found.lines[0], name).adds_up is not True
+
+
+def test_components_that_no_kit_has_are_found_and_a_kit_that_was_changed_is_a_note(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world(orders=[kit_order(901)])
+    world.run()
+    stored(world, "UPDATE rm_kits SET quantity = 4 WHERE component_sku = 'COMP-A'")
+    found = explained(world, "BGM-901")
+    assert found.notes == (
+        (
+            "The kit KIT-PARENT-123 on line 1 has been stored with 6 x COMP-A, 2 x COMP-B;"
+            " as it is defined today it would be 8 x COMP-A, 2 x COMP-B."
+        ),
+    )
+    change_document(world, (1, "quantity", "5"))
+    assert "These components are those of no kit: 5 x COMP-A (line 2) for 2 x KIT-PARENT-123." in wrong(
+        explain(world.parts, "BGM-901")
+    )
+
+
+def test_the_documents_total_is_compared_though_its_lines_cannot_be_told(make_world: MakeWorld) -> None:
+    world = make_world(orders=[recorded(152)])
+    world.run()
+    stored(world, "UPDATE rm_order SET erp_total = '1.00'", "UPDATE rm_erps SET credentials = 'x'")
+    found = explain(world.parts, "BGM-152")
+    assert "The ERP's lines cannot be told" in found.notes[0]
+    assert wrong(found) == ["The ERP's document = 1.00, not the order's total of 383.27."]
 
 
 def test_an_amount_that_a_person_has_changed_is_explained_by_that(make_world: MakeWorld) -> None:

@@ -11,10 +11,11 @@ from app.connectors.business_central.exchanges import exchange, unanswered
 from app.connectors.business_central.failures import write_failure
 from app.connectors.business_central.operations import Operation, Operations
 from app.connectors.business_central.reading import Question, Reader, encoded
+from app.connectors.business_central.sent import sent_lines
 from app.connectors.business_central.settings import Settings
 from app.domain.order import Order, sku_key
 from app.errors import OrderSyncError, Retry, Unknown
-from app.ports.erp import Draft, ErpCustomer, ErpDocument, ErpItem, Plan, Told
+from app.ports.erp import Draft, ErpCustomer, ErpDocument, ErpItem, Plan, PlannedLine, Told
 from app.ports.examination import Examination
 
 PAGE_SIZE = 500
@@ -106,6 +107,10 @@ class BusinessCentral:
     def plan(self, draft: Draft) -> Plan:
         """The lines of its sales order and the text of the deep insert."""
         return mapping.order_plan(draft, settings=self._settings)
+
+    def sent_lines(self, request: str, *, currency: str) -> tuple[PlannedLine, ...]:
+        """Read from the JSON of the deep insert; the settings of today have no part in it."""
+        return sent_lines(request, currency=currency)
 
     def create_documents(
         self, drafts: Sequence[Draft], *, in_time: Callable[[], bool], told: Told

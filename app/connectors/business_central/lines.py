@@ -19,7 +19,7 @@ _SAFE_DIGITS = 15
 
 ITEM = "item"
 ACCOUNT = "account"
-_LINE_TYPES = {ITEM: "Item", ACCOUNT: "Account"}
+LINE_TYPES = {ITEM: "Item", ACCOUNT: "Account"}
 _ACCOUNTS = {
     LineType.SHIPPING: "shipping",
     LineType.TAX: "tax",
@@ -90,7 +90,7 @@ def line_body(line: PlannedLine, *, settings: Settings) -> dict[str, Any]:
         # With the ERP's own tax an account line is taxed as its account is set up there.
         tax_code = settings.tax_code if line.kind == ITEM else ""
     return {
-        "lineType": _LINE_TYPES[line.kind],
+        "lineType": LINE_TYPES[line.kind],
         "lineObjectNumber": line.number,
         **({"description": line.description} if line.description else {}),
         "quantity": line.quantity,

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Select, Table, func, select
 from app.db.store.base import Base
 from app.db.store.both import of_both
 from app.db.store.repairs import as_repair
+from app.db.store.strays import strays
 from app.db.tables import inbox, payloads, repairs, threads
 from app.ports.explaining import Evidence
 
@@ -44,6 +45,7 @@ class Explaining(Base):
                         key=lambda each: each.id,
                     )
                 ),
+                strays=strays(connection, thread_id),
             )
 
 
