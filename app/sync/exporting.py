@@ -73,7 +73,7 @@ def cell(value: object) -> str:
             return f"{value:f}"
         case _:
             text = str(value)
-            return text if _NUMBER.fullmatch(text) else _FIRST.sub("'", _LATER.sub(r"\1'", text))
+            return text if _NUMBER.fullmatch(text) else _LATER.sub(r"\1'", _FIRST.sub("'", text))
 
 
 class _Numbered(Protocol):
