@@ -4,6 +4,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator
+from decimal import Decimal
 
 # Bounded, as the parts of an address are, so that a long text without one is soon looked through.
 _DOMAIN = r"[\w-]{1,63}(?:\.[\w-]{1,63}){0,30}"
@@ -39,9 +40,9 @@ def _loaded(text: str) -> object:
         return None
     try:
         found: object = json.loads(
-            text, strict=False, parse_int=str, parse_float=str, object_pairs_hook=_names_and_values
+            text, strict=False, parse_int=str, parse_float=Decimal, object_pairs_hook=_names_and_values
         )
-    except (ValueError, RecursionError):
+    except (ValueError, ArithmeticError, RecursionError):
         return None
     return found
 

@@ -5,6 +5,7 @@ import hmac
 import json
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, Table, Text, delete, select, type_coerce, update
@@ -184,8 +185,10 @@ def _forget_old_reasons(connection: Connection, thread_ids: list[int]) -> None:
 
 def _harmless(detail: Any) -> dict[str, Any]:
     try:
-        found = json.loads(detail) if isinstance(detail, str) else detail
-    except ValueError:
+        found = json.loads(detail, parse_float=Decimal) if isinstance(detail, str) else detail
+    except (ValueError, ArithmeticError):
         found = None
     facts = found if isinstance(found, dict) else {}
-    return {name: value for name, value in facts.items() if name in _HARMLESS}
+    return {
+        name: value for name, value in facts.items() if name in _HARMLESS and isinstance(value, str | int)
+    }
