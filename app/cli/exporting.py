@@ -3,6 +3,7 @@
 import csv
 import os
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,22 +86,32 @@ def _written(target: Path | None) -> Iterator[TextIO]:
         sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]
         yield sys.stdout
         return
-    begun = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        with begun.open("x", encoding="utf-8", newline="") as file:
-            yield file
-        begun.replace(target)
+        # A name that nobody else has, nor left here.
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".ordersync-")
+        begun = Path(name)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+                begun.chmod(0o666 & ~_umask())
+                yield file
+            begun.replace(target)
+        finally:
+            begun.unlink(missing_ok=True)
     except OSError as error:
         raise Misconfigured(f"The file {target} cannot be written ({error.strerror}).") from None
-    finally:
-        begun.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    now = os.umask(0o077)
+    os.umask(now)
+    return now
 
 
 def _write(file: TextIO, rows: Iterable[Sequence[str]], *, excel: bool) -> int:
     """Returns how many rows were written, the header not counted."""
     if excel:
         file.write("\ufeff")
-    writer = csv.writer(file)
+    writer = csv.writer(file, quoting=csv.QUOTE_ALL)
     # A file has what was stored; a terminal must not be steered by it.
     shown = visible if file.isatty() else str
     written = -1

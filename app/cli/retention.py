@@ -76,7 +76,7 @@ def privacy_erase(
             say(f"{each.order} is left alone. {each.reason}")
         say(erasing.sentence(planned))
         click.confirm("Erase it?", abort=True, err=True)
-    result = planned if dry_run else erasing.erase(parts, subjects)
+    result = planned if dry_run else erasing.erase(parts, subjects, email=email)
     show({**asdict(result), "elsewhere": erasing.ELSEWHERE}, as_json=as_json, table=lambda: _page(result))
     if result.refused:
         sys.exit(REFUSED)

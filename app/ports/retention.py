@@ -57,6 +57,9 @@ class RetentionStore(Protocol):
         """The row ids of all orders in which this e-mail address stands, ascending."""
         ...
 
-    def erase(self, thread_ids: Sequence[int]) -> Erased:
-        """Erase the personal data of those of these orders that are at their end, in one transaction. See `app.sync.privacy`."""
+    def erase(self, thread_ids: Sequence[int], *, email: str | None = None) -> Erased:
+        """Erase the personal data of those of these orders that are at their end, in one transaction. See `app.sync.privacy`.
+
+        The links of their addresses to customers, and that of `email`, go where no order has the address any more.
+        """
         ...

@@ -495,7 +495,10 @@ class Store(AuditStore, DeskStore, ExplainingStore, RetentionStore, Protocol):
         ...
 
     def keep_completed(self, site_id: int, bodies: Mapping[tuple[str, int], str]) -> None:
-        """Keep the completed bodies of these versions, by platform order id and version, beside what was received first."""
+        """Keep the completed bodies of these versions, by platform order id and version, beside what was received first.
+
+        Nothing is kept, nor noted, of a version that has been overtaken, nor of an order whose data was erased meanwhile.
+        """
         ...
 
     def note_clock(

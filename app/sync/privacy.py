@@ -72,12 +72,15 @@ def name_of(subject: Subject) -> str:
     return subject.order_number or f"(platform id {subject.platform_order_id} of {subject.site})"
 
 
-def erase(parts: Parts, subjects: Sequence[Subject], *, dry_run: bool = False) -> Erasure:
+def erase(
+    parts: Parts, subjects: Sequence[Subject], *, email: str | None = None, dry_run: bool = False
+) -> Erasure:
     """Erase names, addresses, notes and all that quotes them of those of these orders that have come to their end.
 
     Names, streets, e-mail addresses, phones and notes; raw bodies; the order as it stood between the steps; reasons; requests
     and answers; repairs. What stays: amounts, SKUs, quantities, dates, countries, numbers of documents and payments, and the
     events with their seals, so that the trail can still be proved. An order whose data is still needed is refused.
+    With `email`, its links to customers in the ERP go too where no order has it any more, as those of the orders' addresses do.
     """
     refused = tuple(
         Refusal(name_of(each), reason) for each in subjects if (reason := _why_not(each)) is not None
@@ -88,7 +91,7 @@ def erase(parts: Parts, subjects: Sequence[Subject], *, dry_run: bool = False) -
     erased: set[int] = set()
     customers = 0
     for begin in range(0, len(wanted), _AT_ONCE):
-        some = parts.store.erase([each.thread_id for each in wanted[begin : begin + _AT_ONCE]])
+        some = parts.store.erase([each.thread_id for each in wanted[begin : begin + _AT_ONCE]], email=email)
         erased |= some.thread_ids
         customers += some.customers
     moved = tuple(

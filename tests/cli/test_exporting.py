@@ -2,6 +2,7 @@
 
 import csv
 import io
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -19,7 +20,7 @@ def read(text: str) -> list[dict[str, str]]:
 
 def test_errors_are_exported_with_a_header_and_every_cell_of_theirs(synced: Synced) -> None:
     text = synced.ordersync.good("export", "csv", "errors").stdout_bytes.decode()
-    assert text.startswith(",".join(ERROR_COLUMNS) + "\r\n")
+    assert text.startswith(",".join(f'"{name}"' for name in ERROR_COLUMNS) + "\r\n")
     rows = read(text)
     listed = synced.ordersync.json("errors", "list")
     assert [int(row["id"]) for row in rows] == sorted(each["id"] for each in listed)
@@ -45,7 +46,7 @@ def test_a_file_is_written_whole_and_not_over_another(synced: Synced, tmp_path: 
     target = tmp_path / "errors.csv"
     told = synced.ordersync.good("export", "csv", "errors", "--kind", "bad_sku", "-o", str(target), "--excel")
     written = target.read_bytes()
-    assert written.startswith(b"\xef\xbb\xbfid,order_number,")
+    assert written.startswith(b'\xef\xbb\xbf"id","order_number",')
     rows = read(written.decode("utf-8-sig"))
     assert {row["kind"] for row in rows} == {"bad_sku"}
     assert sentence(told.stderr) == f"Wrote {len(rows)} errors to {target}."
@@ -54,12 +55,27 @@ def test_a_file_is_written_whole_and_not_over_another(synced: Synced, tmp_path: 
     )
     assert target.read_bytes() == written
     synced.ordersync.good("export", "csv", "orders", "-o", str(target), "--force")
-    assert target.read_bytes().startswith(b"order_number,")
+    assert target.read_bytes().startswith(b'"order_number",')
     assert list(tmp_path.iterdir()) == [target]
+    (tmp_path / "other").touch()
+    assert target.stat().st_mode == (tmp_path / "other").stat().st_mode
     missing = tmp_path / "nowhere" / "errors.csv"
     assert synced.ordersync.refused(1, "export", "csv", "errors", "-o", str(missing)) == (
         f"The file {missing} cannot be written (No such file or directory)."
     )
+
+
+def test_what_a_killed_export_has_left_is_in_nobodys_way(synced: Synced, tmp_path: Path) -> None:
+    target = tmp_path / "orders.csv"
+    left = [tmp_path / f".orders.csv.{number}" for number in range(1, 40)]
+    for each in left:
+        each.write_text("cut off")
+    # In a container each export has the same process id.
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("os.getpid", lambda: 7)
+        synced.ordersync.good("export", "csv", "orders", "-o", str(target))
+    assert len(read(target.read_text())) == 40
+    assert sorted(tmp_path.iterdir()) == sorted([*left, target])
 
 
 @pytest.mark.parametrize(
@@ -93,12 +109,24 @@ def test_a_formula_in_an_order_is_harmless_in_the_table(copied: CommandLine) -> 
         ("+49 123", "'+49 123"),
         ("-2+3", "'-2+3"),
         ("@SUM(A1)", "'@SUM(A1)"),
-        ("\t=1", "'\t=1"),
-        ("\r=1", "'\r=1"),
+        ("\t=1", "'\t'=1"),
+        ("\r=1", "'\r'=1"),
+        (" =1+1", "' =1+1"),
+        ("\u00a0=1+1", "'\u00a0=1+1"),
+        ("\ufeff=1+1", "'\ufeff=1+1"),
+        ("\uff1d1+1", "'\uff1d1+1"),
+        ("\uff0b1+1", "'\uff0b1+1"),
+        ("\uff0d1+1", "'\uff0d1+1"),
+        ("\uff20SUM(1)", "'\uff20SUM(1)"),
+        ("x;=1+1", "x;'=1+1"),
+        ("x; =1+1; y", "x; '=1+1; y"),
+        ('x;"=1+1"', 'x;"\'=1+1"'),
+        ("x\t=1+1", "x\t'=1+1"),
         ("-5.00", "-5.00"),
         ("+5", "+5"),
-        ("-5.00\n=1", "'-5.00\n=1"),
+        ("-5.00\n=1", "'-5.00\n'=1"),
         ("a=b", "a=b"),
+        ("a - b, c@d; e\tf", "a - b, c@d; e\tf"),
         (Decimal("-5.0000"), "-5.0000"),
         (Decimal("1E+3"), "1000"),
         (7, "7"),
@@ -107,6 +135,25 @@ def test_a_formula_in_an_order_is_harmless_in_the_table(copied: CommandLine) -> 
 )
 def test_cells_are_shown_and_never_run(value: object, shown: str) -> None:
     assert cell(value) == shown
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize(
+    "text", ["=1+1", "x;=1+1", 'x;"=1+1"', "x;\n =1+1", "x\t=1+1", "\t=1+1", "x\r\n=1+1", "\v\uff1d1+1"]
+)
+def test_no_cell_is_run_wherever_a_spreadsheet_takes_the_table_apart(text: str, delimiter: str) -> None:
+    for quoting in (csv.QUOTE_ALL, csv.QUOTE_MINIMAL):
+        written = io.StringIO()
+        csv.writer(written, quoting=quoting).writerow([cell("a"), cell(text)])
+        rows = csv.reader(io.StringIO(written.getvalue(), newline=""), delimiter=delimiter)
+        cells = [each.strip() for row in rows for each in row]
+        assert not [each for each in cells if each.startswith(("=", "+", "-", "@", "\uff1d"))]
+
+
+def test_a_long_text_is_soon_made_harmless() -> None:
+    began = time.monotonic()
+    assert cell("\n" * 100_000 + ";" + " " * 100_000 + "x").endswith(" x")
+    assert time.monotonic() - began < 5
 
 
 # The monthly review.

@@ -10,6 +10,7 @@ from typing import Any
 
 from app.domain.road import Owed, Stage, State, StepState
 from app.domain.trail import digest
+from app.ports.desk import ErrorFilter, ErrorSort
 from app.ports.retention import Archived
 from app.ports.sales_channel import Seen
 from app.ports.store import Failed, NewErp, Sighting
@@ -451,6 +452,85 @@ class ArchiveContract:
         assert world.store.orders_with_email("nn@example.test") == ()
         assert world.store.orders_with_email("ann@example.tes") == ()
         assert world.store.orders_with_email("%") == ()
+
+    def test_an_address_is_found_however_its_text_is_escaped_and_in_any_case(self, world: World) -> None:
+        bodies = {
+            "1": '{"note": "Write to:\\nann@example.test"}',
+            "2": '{"billing": {"email": "\\u0061nn\\u0040Example.test"}}',
+            "3": '{"billing": {"email": "REN\\u00c9@example.test"}}',
+            "4": '{"billing": {"email": "RENÉ@example.test"}}',
+            "5": '{"billing": {"email": "joann@example.test"}}',
+            "6": '{"billing": {"email": "ann_x@example.test"}}',
+        }
+        for order_id, body in bodies.items():
+            shown = replace(seen(order_id), body=body)
+            world.read(Sighting(seen=shown, skip="Too old.", order_number=f"BGM-{order_id}"))
+        found = {
+            each: world.store.orders_with_email(each) for each in ("ann@example.test", "rené@example.test")
+        }
+        assert found == {
+            "ann@example.test": (thread_id(world, "1"), thread_id(world, "2")),
+            "rené@example.test": (thread_id(world, "3"), thread_id(world, "4")),
+        }
+        assert world.store.orders_with_email("ann-x@example.test") == ()
+
+    def test_an_address_that_another_one_ends_with_is_hidden_and_one_in_use_is_not(
+        self, world: World
+    ) -> None:
+        body = '{"email": "oe@example.test", "note": "earlier: \\ud800\\u0000@x, Early@example.test"}'
+        done(world, "1", "2")
+        assert world.read(changed("1", body=body)).amended == 1
+        for email in ("oe@example.test", "early@example.test", "zoe@example.test"):
+            world.store.confirm_customer(world.erp_id, email, number="C0001")
+        assert world.store.erase([thread_id(world, "1")]).customers == 2
+        left = world.harness.query("SELECT our_key FROM rm_id_map WHERE our_key LIKE '%@%'")
+        assert left == [("zoe@example.test",)]
+        assert world.store.erase([thread_id(world, "2")], email=" OTHER@example.test").customers == 1
+
+    def test_completed_bodies_are_kept_of_versions_that_count_and_of_nobody_who_was_erased(
+        self, world: World
+    ) -> None:
+        done(world, "1", "2")
+        world.clock.advance(LONG)
+        assert world.read(changed("2")).amended == 1
+        world.store.erase([thread_id(world, "1")])
+        bodies = {(order_id, version): "{}" for order_id in ("1", "2", "7") for version in (1, 2, 3)}
+        world.store.keep_completed(world.site_id, bodies)
+        kept = world.harness.query("SELECT platform_order_id, version FROM rm_inbox WHERE completed = '{}'")
+        assert sorted(kept) == [("2", 1), ("2", 2)]
+        noted = [
+            each["detail"]["version"] for each in world.details("2")["events"] if each["event"] == "completed"
+        ]
+        assert noted == [1, 2]
+        assert world.details("1")["events"][-1]["event"] == "erased"
+
+    def test_errors_of_archived_orders_are_listed_summed_exported_and_shown(self, world: World) -> None:
+        for order_id in ("1", "2"):
+            reject(world, order_id)
+        world.read(replace(changed("1"), eligible=False))
+        world.clock.advance(LONG)
+        reject(world, "3")
+        newest(world)
+        everything = ErrorFilter(resolved=True)
+        before = world.store.error_orders(everything)
+        sums = world.store.error_sums(everything)
+        shown = world.store.errors_of("1")
+        assert (len(before), sums.errors, len(shown)) == (3, 3, 1)
+        assert archive(world).orders == 1
+        assert count(world, "rm_error_orders_archive") == 1
+        assert world.store.error_orders(everything) == before
+        assert world.store.error_sums(everything) == sums
+        assert world.store.errors_of("1") == world.store.errors_of(str(shown[0].id)) == shown
+        first = world.store.error_orders_after(everything, after=0, limit=2)
+        rest = world.store.error_orders_after(everything, after=first[-1].id, limit=2)
+        assert [each.id for each in (*first, *rest)] == sorted(each.id for each in before)
+        for sort in ErrorSort:
+            assert len(world.store.error_orders(everything, sort=sort, limit=2, offset=1)) == 2
+        assert [each.platform_order_id for each in world.store.error_orders(ErrorFilter())] == ["2", "3"]
+        assert (
+            world.store.error_orders(replace(everything, kind="validation", since=world.clock()))
+            == before[2:]
+        )
 
     def test_how_orders_stand_is_told_before_their_data_is_erased(self, world: World) -> None:
         done(world, "1")

@@ -1,5 +1,7 @@
 """Personal data is erased on request: nowhere in the database is it found afterwards, and everything else goes on."""
 
+import itertools
+import json
 from datetime import timedelta
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from app.errors import Misconfigured, UsageError
+from app.sandbox.erp.records import put
 from app.sync.archive import archive
 from app.sync.audit import Seals, verify
 from app.sync.parts import site_with_id
@@ -190,6 +193,112 @@ def test_the_customers_link_no_longer_tells_the_address(world: World) -> None:
     second = erase(world.parts, find(world.parts, orders=("1002",), email=None))
     assert second.customers == 1
     assert EMAIL not in {each["our_key"] for each in world.rows("SELECT our_key FROM rm_id_map")}
+
+
+def test_the_link_of_an_earlier_address_goes_too(make_world: MakeWorld) -> None:
+    body = personal_order(1001)
+    body["line_items"][0]["sku"] = "SALESBLK-1"
+    world = make_world(orders=[body], erp_settings={"create_customers": "true"})
+    world.run()
+    assert world.ends() == {1001: "rejected"}
+    with world.erp.lock:
+        put(world.erp.books, "items", {"number": "SALESBLK-1", "salesBlocked": False})
+    world.clock.advance(3600)
+    later = world.shop.order(1001)
+    later["billing"]["email"] = "new.address@example.test"
+    world.place(later)
+    world.run()
+    assert world.ends() == {1001: "done"}
+    assert {each["our_key"] for each in world.rows("SELECT our_key FROM rm_id_map")} == {
+        EMAIL,
+        "new.address@example.test",
+    }
+    assert erase(world.parts, find(world.parts, orders=("BGM-1001",), email=None)).customers == 2
+    assert found_in(world) == []
+    assert "new.address@example.test" not in dump(world)
+
+
+def test_the_link_of_the_address_asked_for_goes_where_no_body_has_it_any_more(world: World) -> None:
+    world.parts.store.confirm_customer(world.erp_id, "quincy@example.test", number="C00042")
+    with world.engine.begin() as connection:
+        connection.execute(
+            text("UPDATE rm_order SET bill_email = 'quincy@example.test' WHERE order_number = 'BGM-1003'")
+        )
+    subjects = find(world.parts, orders=("BGM-1001",), email=None)
+    assert erase(world.parts, subjects, email="quincy@example.test").customers == 0
+    with world.engine.begin() as connection:
+        connection.execute(text("UPDATE rm_order SET bill_email = '' WHERE order_number = 'BGM-1003'"))
+    assert erase(world.parts, subjects, email="Quincy@example.test").customers == 1
+    assert "quincy@example.test" not in dump(world)
+
+
+def test_an_address_that_ends_another_in_use_is_forgotten(make_world: MakeWorld) -> None:
+    ann, joann = plain_order(1001, email="ann@example.test"), plain_order(1002, email="joann@example.test")
+    joann["line_items"][0]["sku"] = "NOT-THERE"
+    world = make_world(orders=[ann, joann], erp_settings={"create_customers": "true"})
+    world.run()
+    assert (world.ends()[1001], world.states()[1002][0]) == ("done", "rejected")
+    erase(world.parts, find(world.parts, orders=(), email="ann@example.test"))
+    assert "ann@example.test" not in {each["our_key"] for each in world.rows("SELECT our_key FROM rm_id_map")}
+
+
+def test_the_link_of_an_order_that_is_to_be_repaired_is_kept(make_world: MakeWorld) -> None:
+    done, rejected = plain_order(1001, email="ann@example.test"), plain_order(1002, email="Ann@example.test")
+    rejected["line_items"][0]["sku"] = "NOT-THERE"
+    world = make_world(orders=[done, rejected], erp_settings={"create_customers": "true"})
+    world.run()
+    assert (world.ends()[1001], world.states()[1002][0]) == ("done", "rejected")
+    assert erase(world.parts, find(world.parts, orders=("BGM-1001",), email=None)).customers == 0
+    assert "ann@example.test" in {each["our_key"] for each in world.rows("SELECT our_key FROM rm_id_map")}
+
+
+@pytest.mark.parametrize("table", ["rm_event", "rm_event_archive"])
+def test_reasons_among_the_facts_of_events_from_before_the_seals_are_erased(world: World, table: str) -> None:
+    facts = {
+        "version": 1,
+        "kind": "validation",
+        "document": "S-1",
+        "total": "19.99",
+        "reason": f"The address {EMAIL} is wrong.",
+        "asked": "Quincy",
+    }
+    ids = itertools.count(10_000)
+    for kept in (json.dumps(facts), f"unreadable {EMAIL}"):
+        with world.engine.begin() as connection:
+            connection.execute(
+                text(
+                    f"INSERT INTO {table} (id, thread_id, at, stage, event, by, detail) "
+                    "SELECT :id, id, created_at, 'normalize', 'rejected', 'worker', :detail FROM rm_thread "
+                    "WHERE platform_order_id = '1001'"
+                ),
+                {"id": next(ids), "detail": kept},
+            )
+    erase(world.parts, find(world.parts, orders=(), email=EMAIL))
+    assert found_in(world) == []
+    told = [
+        json.loads(each["detail"]) for each in world.rows(f"SELECT detail FROM {table} WHERE id >= 10000")
+    ]
+    assert told[:2] == [{name: facts[name] for name in ("version", "kind", "document", "total")}, {}]
+    sealed = world.rows("SELECT detail FROM rm_event WHERE event = 'fetched'")
+    assert all("sha256" in each["detail"] for each in sealed)
+
+
+def test_what_is_completed_after_an_erasure_is_not_kept(world: World) -> None:
+    erase(world.parts, find(world.parts, orders=("BGM-1001", "BGM-1002"), email=None))
+    events = world.rows("SELECT count(*) AS n FROM rm_event")
+    body = json.dumps(personal_order(1001))
+    world.parts.store.keep_completed(world.site_id, {("1001", 1): body, ("1002", 1): body, ("1002", 2): body})
+    assert found_in(world) == []
+    assert world.rows("SELECT count(*) AS n FROM rm_event") == events
+    assert verify(world.parts, seals(world)).whole
+
+
+def test_an_address_after_a_line_break_in_a_note_is_found(make_world: MakeWorld) -> None:
+    noted = plain_order(1001) | {"customer_note": f"Write to:\n{EMAIL.upper()}"}
+    world = make_world(orders=[noted, plain_order(1002)])
+    world.run()
+    good(world, "privacy", "erase", "--email", EMAIL, "--yes")
+    assert found_in(world) == []
 
 
 def test_who_orders_again_after_an_erasure_is_the_same_customer_in_the_erp(world: World) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, case, func, select
 
 from app.db.store.base import Base, lease_free
+from app.db.store.both import of_both
 from app.db.store.owed import due_steps
 from app.db.tables import error_orders, runs, sites, steps, threads
 from app.domain.road import LINKS, STEP_UNFINISHED, UNFINISHED, Owed, Stage, State
@@ -40,21 +41,23 @@ class Desk(Base):
             )
 
     def errors_of(self, key: str) -> tuple[ErrorOrder, ...]:
-        """With documents, the errors of an order by its number, or else the error with this id, or those by the platform's id."""
-        query = errors_query().add_columns(error_orders.c.document)
-        open_first = (error_orders.c.open_key.is_(None), error_orders.c.id.desc())
-        by_id = error_orders.c.id == int(key) if is_row_id(key) else None
+        """With documents, the errors of an order by its number, or else the error with this id, or those by the platform's id.
+
+        Those of orders in the archive as well; open ones first.
+        """
+        keys: list[tuple[str, str | int]] = [("order_number", key), ("platform_order_id", key)]
+        if is_row_id(key):
+            keys.insert(1, ("id", int(key)))
         with self._reading() as connection:
-            for where in (
-                error_orders.c.order_number == key,
-                by_id,
-                error_orders.c.platform_order_id == key,
-            ):
-                if where is None:
-                    continue
-                found = connection.execute(query.where(where).order_by(*open_first)).all()
+            for name, value in keys:
+
+                def query(errors: Table, name: str = name, value: object = value) -> Select[Any]:
+                    return errors_query(errors).add_columns(errors.c.document).where(errors.c[name] == value)
+
+                found = connection.execute(of_both(query, error_orders)).all()
                 if found:
-                    return tuple(as_error(row, document=row.document) for row in found)
+                    open_first = sorted(found, key=lambda row: (row.open_key is None, -row.id))
+                    return tuple(as_error(row, document=row.document) for row in open_first)
         return ()
 
     def waits(self) -> tuple[Waits, ...]:
@@ -124,10 +127,10 @@ def _waits(link: str, row: Row[Any]) -> Waits:
     )
 
 
-def errors_query() -> Select[Any]:
+def errors_query(errors: Table = error_orders) -> Select[Any]:
     """Every error with its site's name, and without the document, which is large."""
-    names = [column for column in error_orders.columns if column.name != "document"]
-    return select(*names, sites.c.name.label("site")).join(sites, sites.c.id == error_orders.c.site_id)
+    names = [column for column in errors.columns if column.name != "document"]
+    return select(*names, sites.c.name.label("site")).join(sites, sites.c.id == errors.c.site_id)
 
 
 def as_error(row: Row[Any], *, document: str | None = None) -> ErrorOrder:

@@ -2,21 +2,24 @@
 
 import hashlib
 import hmac
-import re
+import json
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, delete, func, select, update
+from sqlalchemy import Connection, Table, Text, delete, select, type_coerce, update
 
 from app.db.store.archive import ENDS
 from app.db.store.base import Base, Entry, chunks
-from app.db.store.both import leave_no_trace, of_both, rows_of
+from app.db.store.both import leave_no_trace, rows_of
+from app.db.store.emails import emails_of, in_use, orders_that_name
 from app.db.store.owed import CUSTOMER
 from app.db.tables import (
     ARCHIVES,
     addresses,
     error_orders,
+    events,
     id_map,
     inbox,
     lineitems,
@@ -27,11 +30,14 @@ from app.db.tables import (
     steps,
     threads,
 )
-from app.domain.road import UNFINISHED, State
+from app.db.types import storable
+from app.domain.road import State
 from app.ports.retention import Erased, Subject
 
 _NAMES = ("first_name", "last_name", "company", "address1", "address2", "city", "state", "postcode")
 _ERASED = "(erased)"
+_HARMLESS = frozenset(("version", "kind", "until", "found", "document", "document_id", "customer", "total"))
+"""The facts of old events that name nobody."""
 
 _BLANKS: dict[Table, dict[str, Any]] = {
     orders: dict.fromkeys(
@@ -93,30 +99,14 @@ class Privacy(Base):
 
     def orders_with_email(self, email: str) -> tuple[int, ...]:
         """The row ids of all orders in which this e-mail address stands, ascending."""
-        email = email.strip().lower()
-
-        def written(orders: Table, addresses: Table) -> Select[Any]:
-            query = select(orders.c.thread_id).outerjoin(addresses, addresses.c.order_id == orders.c.id)
-            return query.where(_is(orders.c.bill_email, email) | _is(addresses.c.email, email))
-
-        def received(inbox: Table) -> Select[Any]:
-            same = (threads.c.site_id == inbox.c.site_id) & (
-                threads.c.platform_order_id == inbox.c.platform_order_id
-            )
-            text = func.coalesce(inbox.c.completed, inbox.c.body)
-            query = select(threads.c.id, text.label("body")).join(inbox, same)
-            return query.where(func.lower(text).contains(email, autoescape=True))
-
-        # Not the address of somebody else that ends or begins with this one.
-        alone = re.compile(rf"(?<![\w.+-]){re.escape(email)}(?![\w-]|\.\w)")
         with self._reading() as connection:
-            found = set(connection.scalars(of_both(written, orders, addresses)))
-            bodies = connection.execute(of_both(received, inbox))
-            found |= {row.id for row in bodies if alone.search(row.body.lower())}
-        return tuple(sorted(found))
+            return tuple(sorted(orders_that_name(connection, email)))
 
-    def erase(self, thread_ids: Sequence[int]) -> Erased:
-        """Erase the personal data of those of these orders that are at their end, in one transaction."""
+    def erase(self, thread_ids: Sequence[int], *, email: str | None = None) -> Erased:
+        """Erase the personal data of those of these orders that are at their end, in one transaction.
+
+        The links of their addresses to customers, and that of `email`, go where no order has the address any more.
+        """
         with self._writing() as connection:
             now = self._now(connection)
             leave_no_trace(connection)
@@ -124,17 +114,18 @@ class Privacy(Base):
             ids = list(connection.scalars(select(threads.c.id).where(*at_end).with_for_update()))
             if not ids:
                 return Erased(frozenset(), 0)
-            emails = _emails(connection, ids)
+            emails = emails_of(connection, ids) | ({email.strip().lower()} if email else set())
             for live, blank in _BLANKS.items():
                 for table, orders_in in ((live, orders), (ARCHIVES[live], ARCHIVES[orders])):
                     mine = rows_of(connection, table, ids, orders_in=orders_in)
                     connection.execute(update(table).where(mine).values(**blank))
+            _forget_old_reasons(connection, ids)
             self._end_texts(connection, ids, now)
             self._note(connection, [Entry(each, "privacy", "erased") for each in ids], now=now)
             forgotten: dict[str, Any] = {"document": None, "reason": "", "erased_at": now, "updated_at": now}
             forgotten["fence"] = threads.c.fence + 1
             connection.execute(update(threads).where(threads.c.id.in_(ids)).values(**forgotten))
-            customers = sum(self._forget_customer(connection, each) for each in sorted(emails))
+            customers = self._forget_customers(connection, emails)
         if self.engine.dialect.name == "sqlite":
             self._empty_log()
         return Erased(frozenset(ids), customers)
@@ -160,42 +151,44 @@ class Privacy(Base):
             in_force = (table.c.thread_id.in_(ids), table.c.ended_at.is_(None))
             connection.execute(update(table).where(*in_force).values(ended_at=now))
 
-    def _forget_customer(self, connection: Connection, email: str) -> int:
-        """Put a keyed hash in the place of an address that no order has any more. Returns how many links had it."""
-        if _in_use(connection, email):
-            return 0
-        links = (id_map.c.kind == CUSTOMER, _is(id_map.c.our_key, email))
-        rows = connection.execute(select(id_map).where(*links)).all()
-        hidden = hmac.new(self.audit_key(), f"{CUSTOMER}:{email}".encode(), hashlib.sha256).hexdigest()
-        for row in rows:
+    def _forget_customers(self, connection: Connection, emails: Collection[str]) -> int:
+        """Put keyed hashes in the place of those addresses that no order has any more. Returns how many links had one."""
+        of_customers = select(id_map).where(id_map.c.kind == CUSTOMER).order_by(id_map.c.id)
+        links = [
+            row
+            for part in chunks(sorted(set(map(storable, emails))))
+            for row in connection.execute(of_customers.where(id_map.c.our_key.in_(part))).all()
+        ]
+        kept = {email for email in {row.our_key for row in links} if in_use(connection, email)}
+        gone = [row for row in links if row.our_key not in kept]
+        for row in gone:
+            said = f"{CUSTOMER}:{row.our_key}".encode()
+            hidden = hmac.new(self.audit_key(), said, hashlib.sha256).hexdigest()
             # The address came back after it had been erased before: the later link counts.
             earlier = (id_map.c.erp_id == row.erp_id, id_map.c.kind == CUSTOMER, id_map.c.our_key == hidden)
             connection.execute(delete(id_map).where(*earlier))
             connection.execute(update(id_map).where(id_map.c.id == row.id).values(our_key=hidden))
-        return len(rows)
+        return len(gone)
 
 
-def _is(column: Any, email: str) -> Any:
-    return func.lower(func.trim(column)) == email
+def _forget_old_reasons(connection: Connection, thread_ids: list[int]) -> None:
+    """Events from before there were seals have people's words among their facts: only what is known to name nobody stays."""
+    for table in (events, ARCHIVES[events]):
+        # As text, so that facts that somebody has made unreadable go as well.
+        facts = type_coerce(table.c.detail, Text) if connection.dialect.name == "sqlite" else table.c.detail
+        unsealed = table.c.number.is_(None) | table.c.mac.is_(None)
+        query = select(table.c.id, facts.label("detail")).where(table.c.thread_id.in_(thread_ids), unsealed)
+        for row in connection.execute(query).all():
+            kept = _harmless(row.detail)
+            connection.execute(update(table).where(table.c.id == row.id).values(detail=kept))
 
 
-def _emails(connection: Connection, thread_ids: list[int]) -> set[str]:
-    def of_orders(orders: Table) -> Select[Any]:
-        return select(orders.c.bill_email).where(orders.c.thread_id.in_(thread_ids))
-
-    found = connection.scalars(of_both(of_orders, orders))
-    return {each.strip().lower() for each in found} - {""}
-
-
-def _in_use(connection: Connection, email: str) -> bool:
-    """Whether an order has this address still: one that is written, or one on its way there."""
-
-    def written(orders: Table) -> Select[Any]:
-        return select(orders.c.thread_id).where(_is(orders.c.bill_email, email)).limit(1)
-
-    coming = select(threads.c.id).where(
-        threads.c.state.in_((*UNFINISHED, State.REJECTED)),
-        func.lower(threads.c.document).contains(email, autoescape=True),
-    )
-    written_ones = (connection.execute(written(table)).first() for table in (orders, ARCHIVES[orders]))
-    return any(written_ones) or connection.execute(coming.limit(1)).first() is not None
+def _harmless(detail: Any) -> dict[str, Any]:
+    try:
+        found = json.loads(detail, parse_float=Decimal) if isinstance(detail, str) else detail
+    except (ValueError, ArithmeticError):
+        found = None
+    facts = found if isinstance(found, dict) else {}
+    return {
+        name: value for name, value in facts.items() if name in _HARMLESS and isinstance(value, str | int)
+    }

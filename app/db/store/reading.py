@@ -174,7 +174,7 @@ class Reading(Base):
             return page.flush(full=False)
 
     def keep_completed(self, site_id: int, bodies: Mapping[tuple[str, int], str]) -> None:
-        """Keep the completed bodies of these versions beside what was received first."""
+        """Keep the completed bodies of these versions beside what was received first. See the port for those that are not."""
         if not bodies:
             return
         bodies = {key: masked(body) for key, body in bodies.items()}
@@ -184,14 +184,23 @@ class Reading(Base):
             inbox.c.version == bindparam("_version"),
         )
         with self._writing() as connection:
+            owners = _wanted(connection, site_id, bodies)
+            if not owners:
+                return
             connection.execute(
                 update(inbox).where(*this).values(completed=bindparam("_body")),
-                [
-                    {"_order": order_id, "_version": version, "_body": body}
-                    for (order_id, version), body in bodies.items()
-                ],
+                [{"_order": each[0], "_version": each[1], "_body": bodies[each]} for each in owners],
             )
-            self._note(connection, _completed(connection, site_id, bodies), now=self._now(connection))
+            entries = [
+                Entry(
+                    owner,
+                    "fetch",
+                    "completed",
+                    {"version": each[1], "completed_sha256": digest(bodies[each])},
+                )
+                for each, owner in owners.items()
+            ]
+            self._note(connection, entries, now=self._now(connection))
 
     def note_clock(
         self, site_id: int, token: str, *, clock_ahead: float | None, wide_at: datetime | None = None
@@ -239,17 +248,21 @@ def _closing(reason: str) -> dict[str, Any]:
     }
 
 
-def _completed(connection: Connection, site_id: int, bodies: Mapping[tuple[str, int], str]) -> list[Entry]:
-    query = select(threads.c.id, threads.c.platform_order_id).where(threads.c.site_id == site_id)
-    found: dict[str, int] = {}
-    for part in chunks([order_id for order_id, _ in bodies]):
-        rows = connection.execute(query.where(threads.c.platform_order_id.in_(part)))
-        found.update((row.platform_order_id, row.id) for row in rows)
-    return [
-        Entry(found[order_id], "fetch", "completed", {"version": version, "completed_sha256": digest(body)})
-        for (order_id, version), body in bodies.items()
-        if order_id in found
-    ]
+def _wanted(
+    connection: Connection, site_id: int, bodies: Collection[tuple[str, int]]
+) -> dict[tuple[str, int], int]:
+    """The row ids of the orders that have these versions still, and their data; they are locked."""
+    query = select(threads).where(
+        threads.c.site_id == site_id, threads.c.erased_at.is_(None), threads.c.archived_at.is_(None)
+    )
+    found: dict[tuple[str, int], int] = {}
+    for part in chunks(sorted({order_id for order_id, _ in bodies})):
+        mine = query.where(threads.c.platform_order_id.in_(part)).order_by(threads.c.id)
+        for row in connection.execute(mine.with_for_update()):
+            for version in {row.version, row.amended_version}:
+                if (row.platform_order_id, version) in bodies:
+                    found[row.platform_order_id, version] = row.id
+    return found
 
 
 def _exports(thread_ids: list[int], steps: Table) -> Select[Any]:
