@@ -20,7 +20,7 @@ _GOODS = (LineType.PRODUCT, LineType.COMPONENT)
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The ERP's lines. `as_sent`: they were read from the stored request, which is exactly what today's settings make."""
+    """The ERP's lines. `as_sent`: what was sent is to the letter what today's settings make of the order."""
 
     lines: tuple[PlannedLine, ...]
     as_sent: bool

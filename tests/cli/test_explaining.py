@@ -1,5 +1,7 @@
 """`ordersync explain`: arithmetic that a person in a hurry can read, JSON for scripts, and exit codes."""
 
+import csv
+import io
 from decimal import Decimal
 
 from tests.cli.conftest import CommandLine, Synced, sentence
@@ -68,3 +70,13 @@ def test_explaining_asks_no_outside_system(synced: Synced) -> None:
     before = synced.systems.asked()
     synced.ordersync.good("explain", "BGM-152")
     assert synced.systems.asked() == before
+
+
+def test_of_every_order_all_sums_are_right(synced: Synced) -> None:
+    rows = csv.DictReader(io.StringIO(synced.ordersync.good("export", "csv", "orders").stdout, newline=""))
+    found = {row["platform_order_id"]: row["state"] for row in rows}
+    assert len(found) == 40
+    for each, state in found.items():
+        explained = synced.ordersync.json("explain", each)
+        assert [check["sentence"] for check in explained["checks"] if not check["holds"]] == []
+        assert state != "done" or len(explained["checks"]) >= 7

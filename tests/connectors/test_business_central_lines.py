@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from app.connectors.business_central import fitting
 from app.connectors.business_central.lines import Price, priced
 from app.connectors.business_central.mapping import customer_body, order_body, order_plan
+from app.connectors.business_central.sent import sent_lines
 from app.connectors.business_central.settings import Settings, read_settings, typed
 from app.domain.credit import apply_store_credit
 from app.domain.order import Address, LineType
@@ -326,3 +327,25 @@ def test_settings_have_defaults_and_come_back_typed() -> None:
 def test_a_wrong_setting_is_named_with_what_would_be_right(key: str, value: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         read_settings({key: value})
+
+
+@given(cents, cents, quantities)
+def test_a_request_is_read_back_as_the_lines_that_it_was_made_from(
+    amount: Decimal, credit: Decimal, quantity: Decimal
+) -> None:
+    lines = (
+        product(amount=str(amount), quantity=str(quantity), credit=str(min(amount, credit))),
+        other(LineType.SHIPPING, "7.95"),
+        other(LineType.TAX, "2.05"),
+    )
+    plan = order_plan(draft("BGM-1", *lines, customer="C1"), settings=SETTINGS)
+    assert sent_lines(plan.request, currency="USD") == tuple(
+        replace(line, positions=()) for line in plan.lines
+    )
+
+
+def test_a_request_in_a_currency_without_decimals_is_read_back_as_the_erp_rounds_it() -> None:
+    row = {"lineType": "Item", "lineObjectNumber": "WID-1", "quantity": 3, "unitPrice": 33.33333}
+    text = json_text({"salesOrderLines": [row | {"discountAmount": 10}]})
+    (line,) = sent_lines(text, currency="JPY")
+    assert (line.kind, line.number, line.description, line.net) == ("item", "WID-1", "", Decimal(90))

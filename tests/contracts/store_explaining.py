@@ -1,6 +1,7 @@
 """What the store keeps of an order to explain it by. A database's tests inherit this beside `StoreContract`."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 from app.domain.road import Stage
 from app.ports.explaining import Evidence
@@ -40,3 +41,20 @@ class ExplainingContract:
         world.harness.execute("DELETE FROM rm_inbox")
         assert self.evidence(world).body is None
         assert world.store.evidence(0) == Evidence(body=None, sent=None)
+
+    def test_numbers_that_are_not_those_of_the_document_are_named_wherever_the_rows_are(
+        self, world: World
+    ) -> None:
+        world.at(Stage.WRITE, "1")
+        assert self.evidence(world).strays is None
+        world.sent("2")
+        assert self.evidence(world, "2").strays == ()
+        order_id = world.details("2")["order"]["id"]
+        world.harness.execute(f"UPDATE rm_order SET total = '1.00' WHERE id = {order_id}")
+        world.harness.execute(
+            f"UPDATE rm_lineitems SET tax = '7.00' WHERE order_id = {order_id} AND position = 1"
+        )
+        found = self.evidence(world, "2").strays
+        assert found is not None
+        assert [(each.line, each.column) for each in found] == [(None, "total"), (1, "tax")]
+        assert [Decimal(each.stored) for each in found] == [Decimal("1.00"), Decimal("7.00")]

@@ -7,6 +7,7 @@ import pytest
 from rich.table import Table
 from rich.text import Text
 
+from app.cli.exporting import _write
 from app.show import VisibleConsole, json_text, visible
 from tests.pipeline.commands import command
 from tests.pipeline.world import MakeWorld, plain_order
@@ -83,3 +84,18 @@ def test_nothing_that_a_buyer_typed_steers_the_terminal(make_world: MakeWorld, w
     assert world.ends() == {1001: "done", 1003: "rejected"}
     shown = command(world, *words.split()).output
     assert "\x1b" not in shown
+
+
+class Terminal(io.StringIO):
+    """A file that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_table_for_spreadsheets_has_what_was_stored_and_a_terminal_what_can_be_shown() -> None:
+    file, terminal = io.StringIO(), Terminal()
+    for each in (file, terminal):
+        _write(each, [["name"], [TITLE]], excel=False)
+    assert TITLE in file.getvalue()
+    assert terminal.getvalue() == "name\r\n" + visible(TITLE) + "\r\n"
