@@ -10,7 +10,8 @@ import re
 _FIELDS = re.compile(
     r'("(?:value|display_value|customer_note|customer_message|staff_notes)"\s*:\s*")((?:[^"\\]|\\.)*)"'
 )
-_LONG_NUMBER = re.compile(r"(?<![\d.])\d(?:[ -]?\d){14,15}(?![\d.])")
+_NUMBER = re.compile(r"[2-6]\d{3}(?:\d{11,12}|[ -]\d{4}[ -]\d{4}[ -]\d{4}|[ -]\d{6}[ -]\d{5})(?!\d|\.\d)")
+"""Fifteen or sixteen digits, together or in the groups in which they stand on a card."""
 _ISSUERS = re.compile(
     r"4\d{15}|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}|6(?:011|5\d\d)\d{12}"
 )
@@ -19,14 +20,20 @@ _SHOWN = 4
 
 def masked(body: str) -> str:
     """The JSON text with all but the last four digits of card numbers replaced by asterisks; else the very text."""
-    if _LONG_NUMBER.search(body) is None:
+    if _NUMBER.search(body) is None:
         return body
-    return _FIELDS.sub(lambda field: f'{field[1]}{_LONG_NUMBER.sub(_mask, field[2])}"', body)
+    return _FIELDS.sub(lambda field: f'{field[1]}{_NUMBER.sub(_mask, field[2])}"', body)
 
 
 def _mask(found: re.Match[str]) -> str:
     digits = [each for each in found[0] if each.isdigit()]
-    if not _ISSUERS.fullmatch("".join(digits)) or not _has_check_digit(digits):
+    before = found.string[: found.start()][-1:]
+    if (
+        before.isdigit()
+        or before == "."
+        or not _ISSUERS.fullmatch("".join(digits))
+        or not _has_check_digit(digits)
+    ):
         return found[0]
     hidden = len(digits) - _SHOWN
     seen = 0

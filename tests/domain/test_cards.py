@@ -16,9 +16,9 @@ CARDS = ("4111111111111111", "5555555555554444", "378282246310005", "60111111111
     "field", ["value", "display_value", "customer_note", "customer_message", "staff_notes"]
 )
 def test_a_card_number_in_a_note_or_a_meta_value_keeps_its_last_four_digits(card: str, field: str) -> None:
-    body = json.dumps({"id": 1, "meta_data": [{"key": "k", field: f"my card: {card}, thanks"}]})
+    body = json.dumps({"id": 1, "meta_data": [{"key": "k", field: f"my card: {card}. Thanks"}]})
     hidden = json.loads(masked(body))["meta_data"][0][field]
-    assert hidden == f"my card: {'*' * (len(card) - 4)}{card[-4:]}, thanks"
+    assert hidden == f"my card: {'*' * (len(card) - 4)}{card[-4:]}. Thanks"
 
 
 def test_blanks_and_dashes_between_the_digits_hide_nothing() -> None:

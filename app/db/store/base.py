@@ -154,6 +154,8 @@ def _heads(connection: Connection, thread_ids: list[int]) -> dict[int, tuple[int
 
 def _storable_facts(detail: Mapping[str, Any]) -> dict[str, Any]:
     """Facts that come back from every database as they went in, for the seal is over them."""
+    if all(isinstance(value, str) and value.isascii() and value.isprintable() for value in detail.values()):
+        return dict(detail)
     clean: dict[str, Any] = json.loads(storable(json.dumps(dict(detail), ensure_ascii=False)))
     return clean
 

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -274,6 +275,13 @@ def _told_gone(thread_ids: list[int], events: Table) -> Select[Any]:
     return select(events.c.thread_id).where(events.c.thread_id.in_(thread_ids), events.c.event == "gone")
 
 
+def _without_cards(sighting: Sighting) -> Sighting:
+    body = masked(sighting.seen.body)
+    if body is sighting.seen.body:
+        return sighting
+    return replace(sighting, seen=replace(sighting.seen, body=body))
+
+
 class _Page:
     """Collects what one page changes and stores it in bulk. Lives for one transaction."""
 
@@ -334,12 +342,12 @@ class _Page:
         ):
             self._unchanged += 1
         elif settled or row.id in self._sent or (not seen.eligible and row.id in self._linked):
-            self._amended.append((row, sighting))
+            self._amended.append((row, _without_cards(sighting)))
         elif seen.eligible:
-            self._again.append((row, sighting))
+            self._again.append((row, _without_cards(sighting)))
             return True
         elif row.state in _OPEN:
-            self._closed.append((row, sighting))
+            self._closed.append((row, _without_cards(sighting)))
         return False
 
     def add_gone(self, platform_order_id: str) -> None:
@@ -353,7 +361,7 @@ class _Page:
             return False
         if sighting.seen.platform_order_id not in self._new:
             self.unseen += 1
-        self._new[sighting.seen.platform_order_id] = sighting
+        self._new[sighting.seen.platform_order_id] = _without_cards(sighting)
         return True
 
     def _comes_back(self, sighting: Sighting, row: Row[Any]) -> bool:
@@ -408,7 +416,7 @@ class _Page:
             "modified_raw": storable(seen.modified_raw)[:64],
             "modified_at": seen.modified_at,
             "read_at": self._read_at,
-            "body": masked(seen.body),
+            "body": seen.body,
         }
 
     def _store_new(self, batch_id: int | None) -> None:
@@ -447,7 +455,7 @@ class _Page:
         self._note([self._first(row.id, self._new[row.platform_order_id]) for row in made])
 
     def _first(self, thread_id: int, sighting: Sighting) -> Entry:
-        detail = {"version": 1, "sha256": digest(masked(sighting.seen.body))}
+        detail = {"version": 1, "sha256": digest(sighting.seen.body)}
         if sighting.skip:
             return Entry(thread_id, "fetch", "skipped", detail, {"reason": sighting.skip})
         return Entry(thread_id, "fetch", "fetched", detail)
@@ -524,7 +532,7 @@ class _Page:
                     "fetch",
                     self._event(row.id, amended=amended, closed=closed),
                     {"version": latest[row.id]}
-                    | ({"sha256": digest(masked(sighting.seen.body))} if row.id in stored else {}),
+                    | ({"sha256": digest(sighting.seen.body)} if row.id in stored else {}),
                 )
                 for row, sighting in both
             ]
