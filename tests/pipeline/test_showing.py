@@ -98,4 +98,4 @@ def test_a_table_for_spreadsheets_has_what_was_stored_and_a_terminal_what_can_be
     for each in (file, terminal):
         _write(each, [["name"], [TITLE]], excel=False)
     assert TITLE in file.getvalue()
-    assert terminal.getvalue() == "name\r\n" + visible(TITLE) + "\r\n"
+    assert terminal.getvalue() == f'"name"\r\n"{visible(TITLE)}"\r\n'
