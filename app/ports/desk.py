@@ -130,9 +130,14 @@ class DeskStep:
     document: str
 
     @property
+    def is_sent(self) -> bool:
+        """Whether what it is to bring about is there, or is on its way."""
+        return self.state in SENT or bool(self.document)
+
+    @property
     def may_exist(self) -> bool:
-        """Whether what it is to bring about may be there already, or may still come of what was sent."""
-        return self.state in SENT or bool(self.document) or self.intent_at is not None
+        """The same, or whether it may still come of an attempt that has failed: it is looked up before the next."""
+        return self.is_sent or self.intent_at is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,7 +155,9 @@ def _check_open(order: DeskOrder) -> None:
         )
     if export is not None and export.may_exist:
         raise UsageError(
-            f"The ERP has the order {order.name} as document {export.document or 'that is being verified'}; correct it there."
+            f"The ERP has the order {order.name} as document {export.document}; correct it there."
+            if export.document
+            else f"The order {order.name} may have come to the ERP by an earlier attempt; it can be resumed, but not be made another."
         )
 
 

@@ -237,7 +237,7 @@ def _refusal(order: DeskOrder, how: How) -> str:
     export = order.step(Owed.EXPORT)
     if order.archived_at is not None or order.erased_at is not None:
         return "It is in the archive, or was erased."
-    if how.replay and export is not None and export.may_exist:
+    if how.replay and export is not None and export.is_sent:
         return (
             f"The ERP has it as document {export.document or 'that is being verified'}; it is not made anew."
         )

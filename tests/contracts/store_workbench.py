@@ -261,6 +261,16 @@ class WorkbenchContract:
         assert (claimed.body, desk(world).document) == ('{"id": 1, "shows": "first"}', None)
         assert "replayed" in [each["event"] for each in world.details("1")["events"]]
 
+    def test_a_failed_attempt_of_which_something_may_come_is_remembered_when_the_order_begins_anew(
+        self, world: World
+    ) -> None:
+        refused(world, unsent=False)
+        wanted = resumption(world, stage=Stage.NORMALIZE)
+        assert world.store.resume([wanted]).thread_ids == {wanted.thread_id}
+        export = desk(world).step(Owed.EXPORT)
+        assert export is not None
+        assert (export.is_sent, export.may_exist) == (False, True)
+
     def test_an_order_is_not_replayed_over_an_export_that_has_begun(self, world: World) -> None:
         batch_id = world.at(Stage.DELIVER, "1")
         token, (step,) = world.claim_steps(Owed.ACKNOWLEDGE, batch_id)

@@ -70,7 +70,8 @@ class _Work:
         ).first()
         if export is None or (wanted.stage is None and Stage(row.stage) is Stage.DELIVER):
             return True
-        return export.state not in SENT and not export.document_id and export.intent_at is None
+        # What may still come of a failed attempt is looked up before the next, wherever the order begins.
+        return export.state not in SENT and not export.document_id
 
     def let_go(self, going: Sequence[tuple[Row[Any], Resumption]]) -> tuple[tuple[int, Link, str, int], ...]:
         groups: dict[tuple[int, Stage, int], list[Row[Any]]] = {}
