@@ -261,15 +261,18 @@ def parts_on(
 def _audit_key(engine: Engine, key: MultiFernet) -> Callable[[], bytes]:
     """Gives the key of the audit trail's seals. Raises `Misconfigured`, when it is first needed, where it cannot be opened."""
     # Stored now: it is first needed in the midst of a transaction.
-    stored = keys.kept(engine, _AUDIT, make=lambda last: secrets.new_audit_key(key, after_event=last))
+    stored = _stored_audit_key(engine, key)
     return cache(lambda: secrets.audit_key(key, stored).key)
+
+
+def _stored_audit_key(engine: Engine, key: MultiFernet) -> str:
+    return keys.kept(engine, _AUDIT, make=lambda last: secrets.new_audit_key(key, after_event=last))
 
 
 def audit_key_of(program: Program) -> Seals:
     """What the audit trail is proved with. Raises `Misconfigured` where the secret key is not the one it was stored with."""
     key = _secret_key(program)
-    stored = keys.kept(program.engine, _AUDIT, make=lambda last: secrets.new_audit_key(key, after_event=last))
-    found = secrets.audit_key(key, stored)
+    found = secrets.audit_key(key, _stored_audit_key(program.engine, key))
     return Seals(key=found.key, after_event=found.after_event)
 
 

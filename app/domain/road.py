@@ -63,6 +63,10 @@ SENT = (StepState.SENDING, StepState.IN_DOUBT, StepState.DONE)
 """States of the export step after which the document may exist, so that a new version of the order must not restart it."""
 
 
+HOLD_SKU = "sku"
+"""The kind of a hold that ends once its items are known."""
+
+
 def stage_after(stage: Stage) -> Stage:
     """The stage that follows; `DELIVER` is the last."""
     stages = tuple(Stage)

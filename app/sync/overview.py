@@ -6,12 +6,12 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-from app.domain.road import State
+from app.domain.road import HOLD_SKU, State
 from app.errors import Misconfigured, UsageError
 from app.ports.desk import HeldOrder
 from app.ports.store import OrderSummary, Run, Site
 from app.sync.parts import Parts
-from app.sync.policy import HOLD_MAINTENANCE, HOLD_SETTINGS, HOLD_SKU
+from app.sync.policy import HOLD_MAINTENANCE, HOLD_SETTINGS
 from app.sync.verify import missing_skus
 
 COUNTED = ("fetched", "written", "acknowledged", "exported", "held", "rejected", "skipped", "closed")

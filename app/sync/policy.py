@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from app.domain.road import HOLD_SKU
 from app.errors import Hold, Misconfigured, OrderSyncError, Reject, Retry, Unknown, UsageError
 
 SHORT = timedelta(seconds=300)
@@ -24,7 +25,6 @@ LOOKS_AFTER_A_LOST_REPLY = 2
 DELIVERIES_KEPT = timedelta(days=14)
 """Longer than any sender repeats a delivery: a repeat is known by the row of the first."""
 
-HOLD_SKU = "sku"
 HOLD_MAINTENANCE = "maintenance"
 HOLD_SETTINGS = "settings"
 

@@ -114,7 +114,6 @@ def release(parts: Parts, orders: Sequence[DeskOrder], *, ring: Ring) -> list[Re
         run_id = parts.store.open_run(kind="resume", site_id=site.id)
         for bell in parts.store.adopt(run_id, thread_ids=[each.thread_id for each in held]):
             ring(bell)
-        parts.store.finish_reading(run_id, state=None, reason="")
         results += [
             _result(each, End.RELEASED, f"It is tried again at {each.stage}.", run_id=run_id) for each in held
         ]

@@ -6,11 +6,11 @@ from datetime import datetime
 
 from app.domain.kits import KitError, Kits, expandable, leaves, path_to
 from app.domain.order import Line, LineType, Order, Verdict, sku_key
+from app.domain.road import HOLD_SKU
 from app.errors import Hold, Misconfigured, Reject
 from app.ports.erp import ErpItem
 from app.ports.store import ErpRow
 from app.sync.parts import Parts
-from app.sync.policy import HOLD_SKU
 from app.sync.telling import pause_erp
 
 _ALLOWED = "allowed"

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.road import HOLD_SKU
 from app.errors import Hold, Misconfigured, OrderSyncError, Reject, Retry, Unknown, UsageError
 from app.sync.policy import (
     HOLD_MAINTENANCE,
     HOLD_SETTINGS,
-    HOLD_SKU,
     SHORT,
     Later,
     Person,

@@ -327,16 +327,18 @@ def open_error(
     """One open error row for this order and stage: an open one is renewed, else one is added."""
     key = f"{thread.id}:{stage}"
     order = failed.order
-    stored = connection.scalar(select(threads.c.document).where(threads.c.id == thread.id))
-    if order is None and stored:
-        order = document.load_text(stored)
+    if order is not None:
+        text: str | None = _document(order)
+    else:
+        text = connection.scalar(select(threads.c.document).where(threads.c.id == thread.id))
+        order = document.load_text(text) if text else None
     total, currency = (order.total, order.currency) if order else failed.worth or (None, None)
     values = {
         "stage": str(stage),
         "kind": failed.kind,
         "reason": storable(failed.reason),
         "field": None if failed.field is None else storable(failed.field)[:255],
-        "document": _document(failed.order) if failed.order else stored,
+        "document": text,
         # What no column holds stands in the document.
         "value": total if total is not None and _VALUE.holds(total) else None,
         "currency": currency,

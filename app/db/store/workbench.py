@@ -14,10 +14,9 @@ from app.db.tables import error_orders, inbox, items, orders, repairs, sites, st
 from app.db.types import storable
 from app.domain import document
 from app.domain.order import Order
-from app.domain.road import STEP_UNFINISHED, Owed, Stage, State, StepState
+from app.domain.road import HOLD_SKU, STEP_UNFINISHED, Owed, Stage, State, StepState
 from app.ports.desk import DeskOrder, DeskStep, ErrorOrder, SavedRepair
 
-HOLD_SKU = "sku"
 _LONGEST_DOUBLING = 10
 
 
