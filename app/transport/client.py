@@ -130,7 +130,8 @@ class HttpClient:
             try:
                 answer = self._logged(method, url, body, sent, timeout=left)
             except (Retry, NoAnswer) as error:
-                report = Report(Verdict.FAILED, fault=str(error))
+                fault = str(error).removeprefix(f"{self._account}: ").rstrip(".")
+                report = Report(Verdict.FAILED, fault=fault)
                 raise
             report = self._judge(answer)
             return answer
