@@ -107,7 +107,7 @@ class OpenPeers:
     ) -> None:
         self._settings = settings
         self._key = key
-        self.limiters = cache(limiters)
+        self.limiters: Callable[[], Limiters] = cache(limiters)
         """Made when the first account is called: most commands only look into the database."""
         self._opened: dict[tuple[str, int], tuple[Any, Any]] = {}
 
