@@ -17,7 +17,16 @@ from typing import Any
 import requests
 from sqlalchemy import text
 
-from app.bootstrap import OpenPeers, Program, inline, open_program, pipeline, prepare_database, sync_items
+from app.bootstrap import (
+    OpenPeers,
+    Parts,
+    Program,
+    inline,
+    open_program,
+    pipeline,
+    prepare_database,
+    sync_items,
+)
 from app.db.store import SqlStore
 from app.domain.reading import Cursor
 from app.domain.road import LINKS, Link
@@ -56,10 +65,11 @@ def audit_key_of(program: Program) -> Callable[[], bytes]:
     return store.audit_key
 
 
-def use_limiters(program: Program, limiters: Limiters) -> None:
-    """Whatever is opened from now on is called with these."""
-    assert isinstance(program.parts.peers, OpenPeers)
-    program.parts.peers.limiters = lambda: limiters
+def use_limiters(parts: Parts, limiters: Limiters) -> None:
+    """Site and ERP are called with these from now on."""
+    assert isinstance(parts.peers, OpenPeers)
+    parts.peers.limiters = lambda: limiters
+    parts.peers._opened.clear()
 
 
 class Clock:
@@ -143,7 +153,7 @@ class World:
         self.shop_url, self.erp_url = urls
         self.engine = program.engine
         # A peer that failed or asked for a pause in one step of a test is called again in the next.
-        use_limiters(program, an_hour_between_calls())
+        use_limiters(program.parts, an_hour_between_calls())
         self.parts = replace(
             program.parts,
             store=SqlStore(program.engine, clock=clock.now, audit_key=audit_key_of(program)),
