@@ -37,13 +37,14 @@ def connect(url: str) -> "redis.Redis":
     address = broker_address(url)
     parts = urlsplit(address.url)
     if parts.scheme == "redis+socket":
-        login = {
-            name: unquote(value)
-            for name, value in (("username", parts.username), ("password", parts.password))
-            if value
-        }
         database = parse_qs(parts.query).get("virtual_host", ["0"])[0]
-        return redis.Redis(unix_socket_path=parts.path, db=int(database), **login, **options)
+        return redis.Redis(
+            unix_socket_path=parts.path,
+            db=int(database),
+            username=unquote(parts.username or "") or None,
+            password=unquote(parts.password or "") or None,
+            **options,
+        )
     return redis.Redis.from_url(address.url, **options, **(address.tls or {}))
 
 

@@ -107,6 +107,7 @@ _FLOATS = {
     "connectors/business_central/client.py": 1,  # How long a token lives.
     "connectors/business_central/operations.py": 1,  # Retry-After within a batch.
     "db/store/reporting.py": 2,  # How many seconds errors were open.
+    "limits.py": 4,  # Moments and spans, as the server tells them.
     "runtime/_guardian.py": 1,  # A grace period.
     "settings.py": 1,  # Time limits.
     "sync/options.py": 1,  # Time limits.

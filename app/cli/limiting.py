@@ -29,18 +29,9 @@ def show_limits(as_json: bool) -> None:
 def _page(found: Mapping[str, Any]) -> RenderableType:
     parts: list[RenderableType] = []
     if found["accounts"]:
-        table = Table("Account", "Calls used", "Left", "Running", "Breaker", "What is known")
+        table = Table("Account", "Calls", "Breaker", show_lines=True)
         for each in found["accounts"]:
-            breaker = Text(each["breaker"], style=_STYLES[each["breaker"]])
-            if each["breaker_since"]:
-                breaker.append(f"\nsince {_time(each['breaker_since'])}")
-            cells = (
-                each["account"],
-                f"{each['used']} in {each['window_seconds']:g} s",
-                "" if each["left"] is None else str(each["left"]),
-                f"{each['running']} of {each['at_once']}",
-            )
-            table.add_row(*map(Text, cells), breaker, Text("\n".join(_known(each))))
+            table.add_row(Text(each["account"]), Text(_calls(each)), _breaker(each))
         parts.append(table)
     elif not found["faults"]:
         parts.append(Text("No site and no ERP is connected."))
@@ -57,15 +48,26 @@ def _page(found: Mapping[str, Any]) -> RenderableType:
     return Group(*parts)
 
 
-def _known(account: Mapping[str, Any]) -> list[str]:
+def _calls(account: Mapping[str, Any]) -> str:
+    left = "" if account["left"] is None else f", {account['left']} left"
+    used = f"{account['used']} in {account['window_seconds']:g} s{left}"
+    return f"{used}\n{account['running']} of {account['at_once']} running"
+
+
+def _breaker(account: Mapping[str, Any]) -> Text:
+    found = Text(account["breaker"], style=_STYLES[account["breaker"]])
+    if account["breaker_since"]:
+        found.append(f" since {_time(account['breaker_since'])}")
     known = []
-    if account["slowed_until"]:
-        known.append(f"Asked for fewer calls: none until {_time(account['slowed_until'])}.")
     if account["next_try_at"]:
-        known.append(f"Tried again at {_time(account['next_try_at'])}.")
+        known.append(f"Tried at {_time(account['next_try_at'])}.")
+    if account["slowed_until"]:
+        known.append(f"No call until {_time(account['slowed_until'])}.")
     if account["last_failure"]:
-        known.append(f"Last failure at {_time(account['last_failure_at'])}: {account['last_failure']}")
-    return known
+        known.append(f"Last failure {_time(account['last_failure_at'])}: {account['last_failure']}.")
+    for each in known:
+        found.append(f"\n{each}", style="default")
+    return found
 
 
 def _time(moment: datetime) -> str:

@@ -8,6 +8,8 @@ from app.runtime.broker_address import broker_address
 from app.runtime.embedded import broker_for, find_running_broker
 from app.settings import Settings
 
+_SCHEMES = ("redis", "rediss", "redis+socket")
+
 
 def broker_url(settings: Settings) -> str:
     """The broker's address: the configured one, else that of the embedded broker that runs.
@@ -19,7 +21,8 @@ def broker_url(settings: Settings) -> str:
         raise Misconfigured(
             "No broker: set REDIS_URL, or start everything that is needed with `ordersync up`."
         )
-    broker_address(url)
+    if broker_address(url).scheme not in _SCHEMES:
+        raise Misconfigured("REDIS_URL must begin with redis://, rediss:// (TLS) or redis+socket://.")
     return url
 
 

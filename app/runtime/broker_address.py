@@ -14,7 +14,6 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from app.errors import Misconfigured
 
-_SCHEMES = ("redis", "rediss", "redis+socket")
 _FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _ALWAYS = {"ssl_cert_reqs": {"required", "CERT_REQUIRED"}, "ssl_check_hostname": {"true", "True", "1", "yes"}}
 
@@ -26,6 +25,11 @@ class BrokerAddress:
     url: str
     tls: Mapping[str, Any] | None
 
+    @property
+    def scheme(self) -> str:
+        """How it is reached."""
+        return urlsplit(self.url).scheme
+
 
 def broker_address(url: str) -> BrokerAddress:
     """The address taken apart. Raises `Misconfigured`, without repeating it: it may hold a password."""
@@ -36,8 +40,6 @@ def broker_address(url: str) -> BrokerAddress:
         raise Misconfigured(
             "REDIS_URL cannot be read: write %2F for / and %40 for @ in a name or password, and a number for the port."
         ) from None
-    if parts.scheme not in _SCHEMES:
-        raise Misconfigured("REDIS_URL must begin with redis://, rediss:// (TLS) or redis+socket://.")
     given = dict(parse_qsl(parts.query))
     own = {name: given.pop(name) for name in (*_FILES, *_ALWAYS) if name in given}
     if parts.scheme != "rediss":

@@ -219,7 +219,7 @@ class HttpClient:
                 raise Retry(f"{self._account}: no connection to the service ({_cause(error)}).") from None
             raise NoAnswer(_cause(error)) from None
         except requests.exceptions.Timeout as error:
-            raise NoAnswer(f"no answer within {timeout:g} s ({type(error).__name__})") from None
+            raise NoAnswer(f"no answer within {timeout:.3g} s ({type(error).__name__})") from None
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
             raise NoAnswer(_cause(error)) from None
         if 300 <= answer.status < 400:  # noqa: PLR2004 - the 3xx family

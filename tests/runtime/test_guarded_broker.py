@@ -67,7 +67,7 @@ def test_the_documented_user_can_neither_empty_nor_stop_nor_change_the_broker(
     acl: GuardedBroker, command: tuple[str, ...]
 ) -> None:
     with connect(acl.url) as client, pytest.raises(redis.exceptions.NoPermissionError):
-        client.execute_command(*command)  # type: ignore[no-untyped-call]
+        client.execute_command(*command)
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,6 @@ def test_a_certificate_of_an_unknown_authority_or_for_another_host_is_refused(
         ("rediss://h:1/0?ssl_ca_certs=/nowhere/ca.pem", "REDIS_URL names /nowhere/ca.pem as ssl_ca_certs, which is no file."),
         ("redis://h:1/0?ssl_ca_certs=/x", r"REDIS_URL has ssl_ca_certs, which is for rediss:// \(TLS\) only."),
         ("redis://ada:hunter2/x@h", "REDIS_URL cannot be read: write %2F for /"),
-        ("amqp://ada:hunter2@h", "REDIS_URL must begin with redis://"),
     ],
 )  # fmt: skip
 def test_an_address_that_would_not_do_is_refused_with_a_sentence_that_tells_no_password(
@@ -149,3 +148,8 @@ def test_tls_without_parameters_verifies_and_what_is_not_about_tls_stays() -> No
     assert found.tls is not None
     assert (found.tls["ssl_cert_reqs"].name, found.tls["ssl_check_hostname"]) == ("CERT_REQUIRED", True)
     assert broker_address("redis://:pw@h/0").tls is None
+
+
+def test_a_broker_of_another_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="REDIS_URL must begin with redis://, rediss:"):
+        broker_url(settings_of("amqp://ada:hunter2@h", tmp_path))
