@@ -82,11 +82,11 @@ if requests > 0 and used >= requests then
   return {{'window', text(math.max({limits.MARGIN}, (oldest + 1) * length + window - now))}}
 end
 if running >= at_once then return {{'running', '{limits.MARGIN}'}} end
-redis.call('HINCRBY', KEYS[1], string.format('part:%.0f', math.floor(now / length)), 1)
+local count = redis.call('HINCRBY', KEYS[1], string.format('part:%.0f', math.floor(now / length)), 1)
 redis.call('ZADD', KEYS[2], text(now + lasts), place)
 if probing then set('probe', place, 'probe_until', text(now + lasts)) end
-redis.call('PEXPIRE', KEYS[1], {_KEPT_MS})
-redis.call('PEXPIRE', KEYS[2], {_KEPT_MS})
+if count == 1 then redis.call('PEXPIRE', KEYS[1], {_KEPT_MS}) end
+if running == 0 then redis.call('PEXPIRE', KEYS[2], {_KEPT_MS}) end
 return {{'go'}}
 """
 
@@ -138,7 +138,7 @@ elseif verdict == 'failed' then
 elseif is_probe then
   set('probe', '', 'probe_until', 0)
 end
-redis.call('PEXPIRE', KEYS[1], {_KEPT_MS})
+if #flat == 0 then redis.call('PEXPIRE', KEYS[1], {_KEPT_MS}) end
 return changed
 """
 

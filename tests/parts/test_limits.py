@@ -382,11 +382,17 @@ def test_nothing_of_the_credentials_is_stored(empty_broker_url: str) -> None:
         limiter = RedisLimiters(client).of(
             name="bc", counted_by=("https://erp.example", "client-4711"), ceilings=ROOMY
         )
+        # Both are made anew where nothing runs any more, or all was forgotten.
+        limiter.leave(entered(limiter), GOOD)
         entered(limiter)
         keys = [str(key) for key in client.scan_iter()]
         everything = str([client.dump(key) if "running" in key else client.hgetall(key) for key in keys])
         assert len(keys) == 2
         assert all(0 < client.ttl(key) <= 86_400 for key in keys)
+        client.flushdb()
+        limiter.leave("long gone", FAILED)
+        (key,) = client.scan_iter()
+        assert 0 < client.ttl(key) <= 86_400
     assert "4711" not in everything + str(keys)
 
 
