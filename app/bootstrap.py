@@ -30,6 +30,7 @@ from app.ports.connector import Account, Connector, OpenErp, OpenSalesChannel
 from app.ports.deliveries import DueSite
 from app.ports.erp import Erp
 from app.ports.hooks import HookDesk
+from app.ports.limiters import Limiters
 from app.ports.passes import SkuPasses
 from app.ports.sales_channel import SalesChannel
 from app.ports.store import Bell, ErpRow, Site, UnreadRun
@@ -49,6 +50,7 @@ from app.sync.recheck import recheck
 from app.sync.schedule import Due, tick
 from app.sync.steps import StepResult
 from app.sync.sweep import close_runs, drop_old_deliveries, sweep
+from app.transport import LocalLimiters
 from app.transport.addresses import allowed_addresses, check_address, is_loopback, port_of
 
 __all__ = [
@@ -100,9 +102,13 @@ def connectors() -> Mapping[str, Connector]:
 class OpenPeers:
     """Opens configured sites and ERPs, each once for as long as its settings stay the same."""
 
-    def __init__(self, settings: Settings, key: MultiFernet) -> None:
+    def __init__(
+        self, settings: Settings, key: MultiFernet, *, limiters: Callable[[], Limiters] = LocalLimiters
+    ) -> None:
         self._settings = settings
         self._key = key
+        self.limiters: Callable[[], Limiters] = cache(limiters)
+        """Made when the first account is called: most commands only look into the database."""
         self._opened: dict[tuple[str, int], tuple[Any, Any]] = {}
 
     def connector(self, platform: str) -> Connector:
@@ -149,6 +155,7 @@ class OpenPeers:
                 settings=row.settings,
                 http_timeout=self._settings.http_timeout,
                 company=company,
+                limiters=self.limiters(),
             )
         )
         self._opened[kind, row.id] = (stamp, opened)
@@ -187,11 +194,15 @@ class OpenPeers:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One opened program: its settings, its database, and the parts its use-cases work with."""
+    """One opened program: its settings, its database, and the parts its use-cases work with.
+
+    `limiters` gives the limiters that its peers are called with.
+    """
 
     settings: Settings
     engine: Engine
     parts: Parts
+    limiters: Callable[[], Limiters] = LocalLimiters
 
 
 def open_program(settings: Settings, *, url: str | None = None, by: str = "") -> Program:
@@ -217,14 +228,27 @@ def _opened(settings: Settings, engine: Engine, *, url: str | None, by: str) -> 
     passes = NoPasses() if url is None else _redis_passes(url)
     key = secrets.load_key(given=settings.secret_key, file=settings.secret_key_file)
     audit_key = _audit_key(engine, key)
-    parts = parts_on(settings, engine, key=key, passes=passes, audit_key=audit_key, by=by)
-    return Program(settings=settings, engine=engine, parts=parts)
+    limiters = cache(lambda: _limiters(settings, url))
+    parts = parts_on(settings, engine, key=key, passes=passes, audit_key=audit_key, by=by, limiters=limiters)
+    return Program(settings=settings, engine=engine, parts=parts, limiters=limiters)
 
 
 def _redis_passes(url: str) -> SkuPasses:
     from app.passes import RedisPasses, connect  # noqa: PLC0415 - its client takes longer to import than a list to be shown
 
     return RedisPasses(connect(url))
+
+
+def _limiters(settings: Settings, url: str | None) -> Limiters:
+    """Those of all processes, also for a command that works beside them; its own where there is no broker."""
+    try:
+        found = url or broker_url(settings)
+    except Misconfigured:
+        return LocalLimiters()
+    from app.limits import RedisLimiters  # noqa: PLC0415 - as above
+    from app.passes import connect  # noqa: PLC0415
+
+    return RedisLimiters(connect(found))
 
 
 def parts_on(
@@ -235,6 +259,7 @@ def parts_on(
     passes: SkuPasses,
     audit_key: Callable[[], bytes],
     by: str = "",
+    limiters: Callable[[], Limiters] = LocalLimiters,
 ) -> Parts:
     """The parts that use-cases work with, on an open database; `by` is how the audit trail names this process."""
     limits = Limits(
@@ -250,7 +275,7 @@ def parts_on(
             by=by or "worker",
             shift=timedelta(seconds=settings.clock_shift),
         ),
-        peers=OpenPeers(settings, key),
+        peers=OpenPeers(settings, key, limiters=limiters),
         passes=passes,
         limits=limits,
         spread=lambda seconds: random.uniform(0.0, seconds),  # noqa: S311 - spreads load, guards nothing

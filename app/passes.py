@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import redis
 import structlog
@@ -13,6 +13,7 @@ from redis.retry import Retry
 
 from app.no_passes import NoPasses
 from app.ports.erp import ErpItem, ItemKind
+from app.runtime.broker_address import broker_address
 
 __all__ = ["NoPasses", "RedisPasses", "connect"]
 
@@ -22,7 +23,10 @@ _SECONDS = 300
 
 
 def connect(url: str) -> "redis.Redis":
-    """A client for a broker's address, which may name a unix socket in kombu's way (`redis+socket:///path?virtual_host=0`)."""
+    """A client for a broker's address, which may name a unix socket in kombu's way (`redis+socket:///path?virtual_host=0`).
+
+    Raises `Misconfigured` for an address that cannot be used.
+    """
     options: dict[str, Any] = {
         "socket_timeout": 2.0,
         "socket_connect_timeout": 2.0,
@@ -30,11 +34,17 @@ def connect(url: str) -> "redis.Redis":
         # A cache that is away is done without; asking again ten times, as the library would, costs more than it saves.
         "retry": Retry(NoBackoff(), 0),
     }
-    parts = urlsplit(url)
+    address = broker_address(url)
+    parts = urlsplit(address.url)
     if parts.scheme == "redis+socket":
+        login = {
+            name: unquote(value)
+            for name, value in (("username", parts.username), ("password", parts.password))
+            if value
+        }
         database = parse_qs(parts.query).get("virtual_host", ["0"])[0]
-        return redis.Redis(unix_socket_path=parts.path, db=int(database), password=parts.password, **options)
-    return redis.Redis.from_url(url, **options)
+        return redis.Redis(unix_socket_path=parts.path, db=int(database), **login, **options)
+    return redis.Redis.from_url(address.url, **options, **(address.tls or {}))
 
 
 class RedisPasses:

@@ -31,6 +31,7 @@ from app.runtime import (
     ProcessGroup,
     Started,
     Supervisor,
+    broker_url,
     free_port,
     remove_broker_note,
     write_broker_note,
@@ -173,7 +174,7 @@ class _Up:
     def _start_broker(self) -> str:
         """The broker's address, which stays the same for as long as we run."""
         if self._settings.redis_url is not None:
-            return self._settings.redis_url
+            return broker_url(self._settings)
         broker = self._broker = EmbeddedBroker(self._settings.var / "broker")
 
         def start() -> int:

@@ -2,6 +2,7 @@
 
 pytest_plugins = (
     "tests.fixtures.broker",
+    "tests.fixtures.guarded_broker",
     "tests.fixtures.postgres",
     "tests.fixtures.sqlite",
 )

@@ -15,6 +15,7 @@ from celery.utils.log import get_multiprocessing_logger
 from kombu import Queue
 
 from app.heartbeats import Heartbeat
+from app.runtime import broker_address
 from app.settings import Settings
 
 log = structlog.get_logger("ordersync.worker")
@@ -31,10 +32,18 @@ was begun has gone on.
 
 def make_app(settings: Settings, *, url: str) -> Celery:
     """The application on these settings and this broker."""
+    address = broker_address(url)
     made = Celery(
-        "ordersync", broker=url, backend=url, include=["tasks.road", "tasks.upkeep", "workers.about"]
+        "ordersync",
+        broker=address.url,
+        backend=address.url,
+        include=["tasks.road", "tasks.upkeep", "workers.about"],
     )
     made.conf.update(_configuration(settings))
+    # With its TLS parameters, for what connects by itself.
+    made.conf.ordersync_broker = url
+    if address.tls is not None:
+        made.conf.update(broker_use_ssl=dict(address.tls), redis_backend_use_ssl=dict(address.tls))
     return made
 
 
@@ -148,7 +157,7 @@ def _show_that_beat_lives(sender: Any, **_: Any) -> None:
     """Each task that beat has sent is a sign of its life: a beat that runs but sends nothing is as good as none."""
     configuration = sender.app.conf
     pause = configuration.beat_schedule["sweep"]["schedule"]
-    heart = Heartbeat(configuration.broker_url, process="beat", pause=pause)
+    heart = Heartbeat(configuration.ordersync_broker, process="beat", pause=pause)
 
     def sent(**_: Any) -> None:
         heart.beat()

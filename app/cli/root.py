@@ -30,7 +30,13 @@ def say(text: str) -> None:
     ERR.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-_HOMES = {"errors": "desk", "export": "exporting", "order": "looking", "status": "looking"}
+_HOMES = {
+    "errors": "desk",
+    "export": "exporting",
+    "limits": "limiting",
+    "order": "looking",
+    "status": "looking",
+}
 """Commands that people look with, and the module each is in: it alone is imported, which is half of the time they take."""
 
 

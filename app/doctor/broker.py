@@ -1,5 +1,6 @@
 """Checks of the broker: whether it answers, keeps what it is given, and drops nothing."""
 
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +20,8 @@ _OLDEST_REDIS = (6, 2)
 """kombu uses ZRANGE BYSCORE REV, which came with 6.2. Valkey began beyond it."""
 
 _PORT = 6379
+_ADDRESS = "REDIS_URL=redis://NAME:PASSWORD@HOST:PORT/0"
+_AUTHORITY = "REDIS_URL=rediss://NAME:PASSWORD@HOST:PORT/0?ssl_ca_certs=/PATH/ca.pem"
 _FILLING, _FULL = 0.6, 0.9
 _ALSO = "  # and the same in its configuration file, or it is forgotten when it ends"
 
@@ -36,7 +39,8 @@ def answering(settings: Settings) -> Iterator[tuple[str, "redis.Redis"]]:
             client.ping()
             yield url, client
     except Misconfigured:
-        raise NoBroker("there is no broker") from None
+        why = "there is no broker" if settings.embedded_broker else "the address of the broker cannot be used"
+        raise NoBroker(why) from None
     except (redis.RedisError, OSError, ValueError) as error:
         raise NoBroker(f"the broker gives no answer ({type(error).__name__})") from None
 
@@ -47,7 +51,7 @@ def broker(settings: Settings) -> Iterator[Finding]:
     try:
         url = broker_url(settings)
     except Misconfigured as error:
-        yield report.wrong(error.reason, do=UP)
+        yield report.wrong(error.reason, do=UP if settings.embedded_broker else _ADDRESS)
         return
     try:
         with connect(url) as client:
@@ -59,14 +63,28 @@ def broker(settings: Settings) -> Iterator[Finding]:
             do="ACL SETUSER ... +info",
         )
     except redis.exceptions.AuthenticationError:
-        yield report.wrong(
-            f"{_place(url)} refuses our name or password.", do="REDIS_URL=redis://NAME:PASSWORD@HOST:PORT/0"
-        )
+        yield report.wrong(f"{_place(url)} refuses our name or password.", do=_ADDRESS)
     except (redis.RedisError, OSError, ValueError) as error:
+        refused = _refused_certificate(error)
+        if refused:
+            yield report.wrong(
+                f"The certificate of {_place(url)[0].lower()}{_place(url)[1:]} is refused ({refused}).",
+                do=_AUTHORITY,
+            )
+            return
         do = UP if settings.embedded_broker else "REDIS_URL=redis://HOST:PORT/0"
         yield report.wrong(f"{_place(url)} gives no answer ({type(error).__name__}).", do=do)
     else:
         yield from judged(told, tool=_tool(url))
+
+
+def _refused_certificate(error: BaseException | None) -> str:
+    """Why the broker's certificate is not believed, empty where it is not about that."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return error.verify_message
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def judged(told: Mapping[str, Any], *, tool: str) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from app.domain.windows import Window
 from app.ports.erp import Erp
+from app.ports.limiters import Limiters
 from app.ports.sales_channel import SalesChannel
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 class Account:
     """One configured site or ERP, as a connector gets it. `settings` are what `read_settings` gave.
 
-    `http_timeout` is in seconds and bounds one call. `company` is the ERP's company id where there is one.
+    `http_timeout` is in seconds and bounds one call. `company` is the ERP's company id where there is one. `limiters` are shared
+    by all who call the same account; without them each connector limits itself.
     """
 
     name: str
@@ -27,6 +29,7 @@ class Account:
     settings: Mapping[str, Any]
     http_timeout: float
     company: str = ""
+    limiters: Limiters | None = None
 
 
 def plain_text(_key: str, value: object) -> str:

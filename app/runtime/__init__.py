@@ -4,6 +4,7 @@ Everything started here ends with us, whether we stop it, leave by an exception 
 """
 
 from app.runtime.broker import broker_url, some_broker
+from app.runtime.broker_address import BrokerAddress, broker_address
 from app.runtime.embedded import (
     EmbeddedBroker,
     broker_for,
@@ -16,6 +17,7 @@ from app.runtime.processes import ProcessGroup, free_port
 from app.runtime.supervisor import Ended, NotStarted, Started, Supervisor
 
 __all__ = [
+    "BrokerAddress",
     "EmbeddedBroker",
     "Ended",
     "ExclusiveLock",
@@ -23,6 +25,7 @@ __all__ = [
     "ProcessGroup",
     "Started",
     "Supervisor",
+    "broker_address",
     "broker_for",
     "broker_url",
     "exclusive_lock",

@@ -3,14 +3,17 @@
 from app.transport.addresses import check_address
 from app.transport.answers import Answer, elements, json_as_read, parse_json
 from app.transport.client import HttpClient, NoAnswer, json_text
+from app.transport.limits import LocalLimiters, report_of
 
 __all__ = [
     "Answer",
     "HttpClient",
+    "LocalLimiters",
     "NoAnswer",
     "check_address",
     "elements",
     "json_as_read",
     "json_text",
     "parse_json",
+    "report_of",
 ]

@@ -1,11 +1,11 @@
-"""One HTTP client per account: timeouts, a bounded body, checked addresses, no redirects, a redacted log line for each call."""
+"""One HTTP client per account: its limits, timeouts, a bounded body, checked addresses, no redirects, a log line for each call."""
 
 import io
 import json as json_module
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from http.client import HTTPResponse
 from typing import Any, Self
@@ -22,14 +22,19 @@ from urllib3.util import Timeout
 from urllib3.util.connection import create_connection
 
 from app.errors import Misconfigured, Retry
+from app.ports.limiters import Change, Limiter, Report, Verdict, Wait, Why
 from app.transport.addresses import allowed_addresses, check_address, origin
 from app.transport.answers import Answer
+from app.transport.limits import report_of
 
 log = structlog.get_logger("ordersync.http")
 
 MAX_BODY = 64 * 1024 * 1024
 _CHUNK = 64 * 1024
 _CONNECT_TIMEOUT = 10.0
+_LEAST_TIME = 0.05
+_SPARE = 5.0
+"""Seconds for which a place among the running calls is kept beyond the time that its call has."""
 
 
 class NoAnswer(Exception):
@@ -39,8 +44,9 @@ class NoAnswer(Exception):
 class HttpClient:
     """Calls one account's service. Not shared between threads.
 
-    Raises `Retry` where the request certainly was not carried out (refused, name not resolved), `Misconfigured` where the
-    address may not be called or redirects, and `NoAnswer` where the outcome is not known. Statuses are the caller's to read.
+    Raises `Retry` where the request certainly was not carried out (refused, name not resolved, or the account's limiter has no
+    place for it), `Misconfigured` where the address may not be called or redirects, and `NoAnswer` where the outcome is not
+    known. Statuses are the caller's to read. `judge` is how answers tell of the account's limits.
     """
 
     def __init__(
@@ -53,6 +59,9 @@ class HttpClient:
         auth: AuthBase | None = None,
         headers: Mapping[str, str] | None = None,
         max_body: int = MAX_BODY,
+        limiter: Limiter | None = None,
+        judge: Callable[[Answer], Report] = report_of,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         check_address(base_url, allow_private=allow_private)
         self.base_url = base_url.rstrip("/")
@@ -60,6 +69,9 @@ class HttpClient:
         self._account = account
         self._timeout = timeout
         self._max_body = max_body
+        self._limiter = limiter
+        self._judge = judge
+        self._sleep = sleep
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.auth = auth
@@ -80,10 +92,13 @@ class HttpClient:
         form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
+        patience: float | None = None,
+        just_before: Callable[[], None] = lambda: None,
     ) -> Answer:
         """One call. `path` is appended to the base URL, or is a whole URL on the same host (a next link).
 
-        Parameters are percent-encoded with %20 for blanks. `timeout` bounds the whole call in seconds, reading included.
+        Parameters are percent-encoded with %20 for blanks. `timeout` bounds the whole call in seconds: waiting for a place, which
+        takes `patience` (half of it) at most, sending and reading. `just_before` is called between waiting and sending.
         """
         url = path if path.lower().startswith(("http://", "https://")) else f"{self.base_url}{path}"
         if origin(url) != origin(self.base_url):
@@ -100,11 +115,63 @@ class HttpClient:
         elif form is not None:
             body = urlencode(form).encode()
             sent.setdefault("Content-Type", "application/x-www-form-urlencoded")
-        started = time.monotonic()
         limit = self._timeout if timeout is None else timeout
+        if self._limiter is None:
+            just_before()
+            return self._logged(method, url, body, sent, timeout=limit)
+        began = time.monotonic()
+        place = self._place(self._limiter, lasts=limit, patience=limit / 2 if patience is None else patience)
+        report = Report(Verdict.NONE)
+        try:
+            just_before()
+            left = limit - (time.monotonic() - began)
+            if left < _LEAST_TIME:
+                raise Retry(f"{self._account}: there is no time left for this call.")
+            try:
+                answer = self._logged(method, url, body, sent, timeout=left)
+            except (Retry, NoAnswer) as error:
+                fault = str(error).removeprefix(f"{self._account}: ").rstrip(".")
+                report = Report(Verdict.FAILED, fault=fault)
+                raise
+            report = self._judge(answer)
+            return answer
+        finally:
+            self._leave(self._limiter, place, report)
+
+    def _place(self, limiter: Limiter, *, lasts: float, patience: float) -> str:
+        """A place among the account's calls. Raises `Retry` where there is none in time; nothing was sent then."""
+        until = time.monotonic() + patience
+        while True:
+            found = limiter.enter(lasts=lasts + _SPARE)
+            if isinstance(found, str):
+                return found
+            if found.why is Why.OPEN or time.monotonic() + found.seconds > until:
+                log.info(
+                    "http_held", account=self._account, why=found.why.value, seconds=round(found.seconds, 1)
+                )
+                raise Retry(_held_sentence(self._account, found), after=found.seconds)
+            self._sleep(found.seconds)
+
+    def _leave(self, limiter: Limiter, place: str, report: Report) -> None:
+        changed = limiter.leave(place, report)
+        if changed is None:
+            return
+        seconds = round(changed.seconds, 1)
+        match changed.change:
+            case Change.OPENED:
+                log.warning("breaker_opened", account=self._account, seconds=seconds, failure=report.fault)
+            case Change.CLOSED:
+                log.info("breaker_closed", account=self._account, open_seconds=seconds)
+            case Change.SLOWED:
+                log.info("account_slowed", account=self._account, seconds=seconds)
+
+    def _logged(
+        self, method: str, url: str, body: bytes | None, sent: Mapping[str, str], *, timeout: float
+    ) -> Answer:
+        started = time.monotonic()
         outcome: int | str = "no_answer"
         try:
-            answer = self._exchange(method, url, body, sent, timeout=limit)
+            answer = self._exchange(method, url, body, sent, timeout=timeout)
             outcome = answer.status
         except (Retry, Misconfigured) as error:
             outcome = type(error).__name__.lower()
@@ -162,6 +229,19 @@ class HttpClient:
                 mend=("url",),
             )
         return answer
+
+
+def _held_sentence(account: str, wait: Wait) -> str:
+    seconds = f"{max(1, round(wait.seconds))} s"
+    match wait.why:
+        case Why.OPEN:
+            return f"{account} failed again and again ({wait.fault}); it is left alone, and asked again in {seconds}."
+        case Why.SLOWED:
+            return f"{account} has asked for fewer calls; it is called again in {seconds}."
+        case Why.WINDOW:
+            return f"{account}: the quota of requests is used up; there is room again in {seconds}."
+        case Why.RUNNING:
+            return f"{account}: as many calls are running as it takes at once."
 
 
 def json_text(value: Any) -> str:

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.connectors.bigcommerce import CONNECTOR
-from app.connectors.bigcommerce.quota import Quota
-from app.errors import Retry
+from app.connectors.bigcommerce.quota import report
 from app.ports.connector import Account
+from app.ports.limiters import Ceilings
 from app.ports.sales_channel import Seen
 from app.sandbox.bigcommerce import DEMO_STORE_HASH, DEMO_TOKEN, Store, create_app
 from app.sandbox.server import serve
-from app.transport import Answer
+from app.transport import Answer, LocalLimiters
 from tests.domain.profile import REPEATABLE
 
 
@@ -47,8 +47,40 @@ def clock() -> Clock:
     return Clock()
 
 
-def quota_of(clock: Clock, *, reserve: int = 20) -> Quota:
-    return Quota(reserve=reserve, clock=clock, sleep=clock.sleep)
+class Counted:
+    """A limiter on a clock that is moved by hand, with what waits for it and what answers tell it."""
+
+    def __init__(self, clock: Clock, *, reserve: int = 20) -> None:
+        self.clock = clock
+        limiters = LocalLimiters(clock=clock, jitter=lambda: 0.0)
+        self.limiter = limiters.of(
+            name="bgm", counted_by=("store",), ceilings=Ceilings(at_once=64, window=30.0, reserve=reserve)
+        )
+
+    def acquire(self, *, until: float) -> str:
+        """A place, waited for until then at most; the wait that would be too long is raised."""
+        while True:
+            found = self.limiter.enter(lasts=1000.0)
+            if isinstance(found, str):
+                return found
+            if self.clock.now + found.seconds > until:
+                raise TooLong(found.seconds)
+            self.clock.sleep(found.seconds)
+
+    def answered(self, place: str, headers: dict[str, str], *, status: int = 200) -> float:
+        """The call in that place is answered; seconds for which nothing more goes out."""
+        changed = self.limiter.leave(place, report(Answer(status=status, headers=headers, body=b"")))
+        return changed.seconds if changed else 0.0
+
+
+class TooLong(Exception):
+    @property
+    def seconds(self) -> float:
+        return float(self.args[0])
+
+
+def quota_of(clock: Clock, *, reserve: int = 20) -> Counted:
+    return Counted(clock, reserve=reserve)
 
 
 def test_nothing_is_waited_for_before_the_first_answer(clock: Clock) -> None:
@@ -58,54 +90,47 @@ def test_nothing_is_waited_for_before_the_first_answer(clock: Clock) -> None:
 
 def test_the_reserve_is_left_to_others_until_the_window_ends(clock: Clock) -> None:
     quota = quota_of(clock)
-    quota.acquire(until=clock.now)
-    quota.release(headers(left=21, reset=12.0))
-    quota.acquire(until=clock.now)
-    quota.release(headers(left=20, reset=12.0))
+    quota.answered(quota.acquire(until=clock.now), headers(left=21, reset=12.0))
+    quota.answered(quota.acquire(until=clock.now), headers(left=20, reset=12.0))
     quota.acquire(until=clock.now + 30)
     assert clock.slept == [pytest.approx(12.05)]
 
 
 def test_requests_in_flight_count_as_made(clock: Clock) -> None:
     quota = quota_of(clock)
+    quota.answered(quota.acquire(until=clock.now), headers(left=22))
     quota.acquire(until=clock.now)
-    quota.release(headers(left=22))
     quota.acquire(until=clock.now)
-    quota.acquire(until=clock.now)
-    with pytest.raises(Retry) as error:
+    with pytest.raises(TooLong) as error:
         quota.acquire(until=clock.now + 5)
-    assert error.value.after == pytest.approx(30.05)
+    assert error.value.seconds == pytest.approx(30.05)
 
 
 def test_answers_that_come_in_another_order_do_not_give_requests_back(clock: Clock) -> None:
     quota = quota_of(clock, reserve=5)
-    for _ in range(2):
-        quota.acquire(until=clock.now)
-    quota.release(headers(left=5, reset=9.9))
-    quota.release(headers(left=6, reset=10.0))
-    with pytest.raises(Retry):
+    first, second = quota.acquire(until=clock.now), quota.acquire(until=clock.now)
+    quota.answered(first, headers(left=5, reset=9.9))
+    quota.answered(second, headers(left=6, reset=10.0))
+    with pytest.raises(TooLong):
         quota.acquire(until=clock.now + 1)
     clock.now += 11
-    quota.acquire(until=clock.now)
-    quota.release(headers(left=149, reset=29.0))
+    quota.answered(quota.acquire(until=clock.now), headers(left=149, reset=29.0))
     quota.acquire(until=clock.now)
     assert clock.slept == []
 
 
-def test_a_wait_that_outlasts_the_call_is_a_retry_that_says_how_long(clock: Clock) -> None:
+def test_a_wait_is_told_so_that_it_can_be_handed_on(clock: Clock) -> None:
     quota = quota_of(clock)
-    quota.acquire(until=clock.now)
-    quota.release(headers(left=0, reset=20.0))
-    with pytest.raises(Retry) as error:
+    quota.answered(quota.acquire(until=clock.now), headers(left=0, reset=20.0))
+    with pytest.raises(TooLong) as error:
         quota.acquire(until=clock.now + 19)
-    assert error.value.after == pytest.approx(20.05)
+    assert error.value.seconds == pytest.approx(20.05)
     assert clock.slept == []
 
 
 def test_a_small_quota_still_lets_us_work(clock: Clock) -> None:
     quota = quota_of(clock, reserve=20)
-    quota.acquire(until=clock.now)
-    quota.release(headers(left=9, quota=10))
+    quota.answered(quota.acquire(until=clock.now), headers(left=9, quota=10))
     quota.acquire(until=clock.now)
     assert clock.slept == []
 
@@ -124,13 +149,14 @@ def test_after_a_refusal_the_longer_of_the_two_headers_is_waited_for(
     clock: Clock, given_headers: dict[str, str], wait: float
 ) -> None:
     quota = quota_of(clock)
-    assert quota.refused(refusal(given_headers)) == pytest.approx(wait)
+    assert refused(quota, given_headers) == pytest.approx(wait)
     quota.acquire(until=clock.now + 60)
     assert clock.slept == [pytest.approx(wait)]
 
 
-def refusal(headers: dict[str, str]) -> Answer:
-    return Answer(status=429, headers=headers, body=b"")
+def refused(quota: Counted, headers: dict[str, str]) -> float:
+    """A call is refused; how long nothing more goes out."""
+    return quota.answered(quota.acquire(until=quota.clock.now + 4000), headers, status=429)
 
 
 @pytest.mark.parametrize(
@@ -142,19 +168,19 @@ def refusal(headers: dict[str, str]) -> Answer:
     ],
 )
 def test_no_refusal_is_waited_for_longer_than_an_hour(clock: Clock, headers: dict[str, str]) -> None:
-    assert quota_of(clock).refused(refusal(headers)) == 3600
+    assert refused(quota_of(clock), headers) == 3600
 
 
 def test_the_plain_header_of_a_refusal_counts_where_it_is_the_longer(clock: Clock) -> None:
     headers = {"X-Rate-Limit-Time-Reset-Ms": "2000", "X-Retry-After": "7", "Retry-After": "20"}
-    assert quota_of(clock).refused(refusal(headers)) == pytest.approx(20.05)
+    assert refused(quota_of(clock), headers) == pytest.approx(20.05)
 
 
 def test_refusals_without_any_header_are_waited_for_longer_each_time(clock: Clock) -> None:
     quota = quota_of(clock)
-    assert [quota.refused(refusal({})) for _ in range(4)] == [15.0, 30.0, 60.0, 120.0]
-    quota.answered()
-    assert quota.refused(refusal({"X-Retry-After": "soon"})) == 15.0
+    assert [refused(quota, {}) for _ in range(4)] == [15.0, 30.0, 60.0, 120.0]
+    quota.answered(quota.acquire(until=clock.now + 4000), {})
+    assert refused(quota, {"X-Retry-After": "soon"}) == 15.0
 
 
 @REPEATABLE
@@ -166,14 +192,14 @@ def test_one_after_another_never_takes_more_of_a_window_than_there_is(steps: lis
     window_start, used, size = clock.now, 0, 50
     for others, pause in steps:
         clock.now += pause
-        quota.acquire(until=clock.now + 100)
+        place = quota.acquire(until=clock.now + 100)
         if clock.now - window_start >= 3.0:
             window_start, used = clock.now, 0
         used += 1
         assert used <= size
         used = min(size - 5, used + others) if used < size - 5 else used
-        quota.release(
-            headers(left=size - used, quota=size, reset=3.0 - (clock.now - window_start), window=3.0)
+        quota.answered(
+            place, headers(left=size - used, quota=size, reset=3.0 - (clock.now - window_start), window=3.0)
         )
 
 

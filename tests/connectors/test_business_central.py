@@ -35,6 +35,7 @@ from tests.contracts.erp import (
     product,
     unheard,
 )
+from tests.fakes.limiters import an_hour_between_calls
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -164,6 +165,7 @@ class SandboxHarness:
                 },
                 settings=CONNECTOR.read_settings(given) | {"default_customer": "WEB-CASH"},
                 http_timeout=http_timeout,
+                limiters=an_hour_between_calls(),
                 company=company,
             ),
             clock=self.clock,

@@ -48,6 +48,8 @@ def test_what_is_not_set_has_its_default() -> None:
         "store_credit_fee_names": ["Store credit"],
         "fractional_quantities": False,
         "decimals": 2,
+        "calls_at_once": 4,
+        "calls_per_minute": 0,
     }
     assert Settings.stored(CONNECTOR.read_settings({})) == Settings()
 

@@ -14,6 +14,7 @@ from app.ports.sales_channel import SalesChannel, Seen
 from app.sandbox.server import RunningServer, serve
 from app.sandbox.shop import DEMO_KEY, MARK_KEY, Shop, create_app
 from tests.contracts.sales_channel import SalesChannelContract
+from tests.fakes.limiters import an_hour_between_calls
 
 START = datetime(2026, 3, 17, 12, 0, 0, tzinfo=UTC)
 _FAILURES = {
@@ -41,6 +42,7 @@ class ShopPlatform:
             credentials={"key": DEMO_KEY.key, "secret": DEMO_KEY.secret},
             settings=CONNECTOR.read_settings(settings),
             http_timeout=5,
+            limiters=an_hour_between_calls(),
         )
 
     def close(self) -> None:

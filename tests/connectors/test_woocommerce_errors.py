@@ -17,6 +17,7 @@ from app.errors import Misconfigured, OrderSyncError, Reject, Retry, Unknown
 from app.ports.connector import Account
 from app.ports.sales_channel import Gone, Seen
 from app.sandbox.server import serve
+from tests.fakes.limiters import an_hour_between_calls
 
 FOLDER = Path(__file__).parents[1] / "payloads" / "woocommerce"
 _CONNECTION = ("transfer-encoding", "connection", "content-length")
@@ -84,6 +85,7 @@ def open_shop(script: Script) -> Iterator[Callable[..., WooCommerce]]:
                     credentials={"key": "ck_1", "secret": "cs_1"},
                     settings=CONNECTOR.read_settings(settings),
                     http_timeout=5,
+                    limiters=an_hour_between_calls(),
                 ),
                 clock=script.clock,
             )

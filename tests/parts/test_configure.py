@@ -44,6 +44,8 @@ def test_a_site_is_stored_as_it_was_asked_for_with_every_setting_filled_in(progr
         "store_credit_fee_names": ["Store credit"],
         "fractional_quantities": False,
         "decimals": 2,
+        "calls_at_once": 4,
+        "calls_per_minute": 0,
         "schedule": "0 * * * *",
         "max_orders_per_run": 500,
         "min_order_date": None,
@@ -229,6 +231,8 @@ _GOOD_SITE: list[tuple[str, str, Any]] = [
     ("overlap", "0.5", 0.5),
     ("statuses", "processing, wc-on-hold", ["processing", "on-hold"]),
     ("decimals", "3", 3),
+    ("calls_at_once", "2", 2),
+    ("calls_per_minute", "600", 600),
 ]
 
 
@@ -265,6 +269,8 @@ _BAD_SITE = [
 _BAD_PLATFORM = [
     ("statuses", "any"),
     ("decimals", "5"),
+    ("calls_at_once", "0"),
+    ("calls_per_minute", "-1"),
     ("decimals", "x"),
     ("mark_key", "_billing"),
     ("colour", "red"),

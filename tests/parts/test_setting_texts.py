@@ -51,6 +51,9 @@ _PARTICULAR = {
     "create_customers": ["yes", "No"],
     "max_orders_per_run": ["100000"],
     "decimals": ["4"],
+    "calls_at_once": ["3"],
+    "calls_per_minute": ["600", "0"],
+    "calls_per_5_minutes": ["3000"],
 }  # fmt: skip
 _NAMES = sorted(
     {*_PARTICULAR, "account.fee", "scope", "company_currency", "pay_later_methods", "take_marked"}
@@ -173,5 +176,7 @@ def test_the_rows_of_the_first_version_are_read_as_they_were_stored() -> None:
         "reconcile_days": 14,
         "reconcile_heals": True,
         "hold_hours": 48,
+        "calls_at_once": 4,
+        "calls_per_minute": 0,
     }
     assert read(woo, typed(woo, row)) == {**row, **added}

@@ -17,10 +17,20 @@ from typing import Any
 import requests
 from sqlalchemy import text
 
-from app.bootstrap import Program, inline, open_program, pipeline, prepare_database, sync_items
+from app.bootstrap import (
+    OpenPeers,
+    Parts,
+    Program,
+    inline,
+    open_program,
+    pipeline,
+    prepare_database,
+    sync_items,
+)
 from app.db.store import SqlStore
 from app.domain.reading import Cursor
 from app.domain.road import LINKS, Link
+from app.ports.limiters import Limiters
 from app.ports.store import Bell, Run
 from app.sandbox.erp import CLIENT_ID, CLIENT_SECRET, COMPANY_ID, SCOPE, TENANT, Erp, demo_fill
 from app.sandbox.erp import create_app as erp_app
@@ -32,6 +42,7 @@ from app.sync.configure import Asked, add_erp, add_site
 from app.sync.fetch import FetchResult
 from app.sync.items import ItemsResult, import_kits
 from app.sync.sweep import close_runs, sweep
+from tests.fakes.limiters import an_hour_between_calls
 
 Json = dict[str, Any]
 
@@ -52,6 +63,13 @@ def audit_key_of(program: Program) -> Callable[[], bytes]:
     store = program.parts.store
     assert isinstance(store, SqlStore)
     return store.audit_key
+
+
+def use_limiters(parts: Parts, limiters: Limiters) -> None:
+    """Site and ERP are called with these from now on."""
+    assert isinstance(parts.peers, OpenPeers)
+    parts.peers.limiters = lambda: limiters
+    parts.peers._opened.clear()
 
 
 class Clock:
@@ -134,6 +152,8 @@ class World:
         self.erp = erp
         self.shop_url, self.erp_url = urls
         self.engine = program.engine
+        # A peer that failed or asked for a pause in one step of a test is called again in the next.
+        use_limiters(program.parts, an_hour_between_calls())
         self.parts = replace(
             program.parts,
             store=SqlStore(program.engine, clock=clock.now, audit_key=audit_key_of(program)),

@@ -12,10 +12,11 @@ from typing import Any, TypeVar
 import structlog
 
 from app.connectors.bigcommerce.answers import good, good_list, write_failure
-from app.connectors.bigcommerce.quota import Quota
+from app.connectors.bigcommerce.quota import refusal_wait, report
 from app.errors import Misconfigured, OrderSyncError, Retry, Unknown
 from app.ports.connector import Account
-from app.transport import Answer, HttpClient, NoAnswer
+from app.ports.limiters import Ceilings, Report
+from app.transport import Answer, HttpClient, LocalLimiters, NoAnswer
 
 log = structlog.get_logger("ordersync.bigcommerce")
 
@@ -58,7 +59,7 @@ class Calls:
         self,
         account: Account,
         *,
-        reserve: int,
+        ceilings: Ceilings,
         parallel: int,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -74,10 +75,16 @@ class Calls:
         self._headers = {"X-Auth-Token": token}
         self._parallel = parallel
         self.clock = clock
+        self.quota_size: int | None = None
+        """Requests that the store takes in one window, None as long as no answer said so."""
+        self._sleep = sleep
+        # The store counts all of its apps' requests together: no key of it has a quota of its own.
+        self._limiter = (account.limiters or LocalLimiters()).of(
+            name=account.name, counted_by=("bigcommerce", self._base_url.lower()), ceilings=ceilings
+        )
         self._lock = threading.Lock()
         self._idle = [self._client()]
         self._until = clock() + account.http_timeout
-        self.quota = Quota(reserve=reserve, clock=clock, sleep=sleep)
 
     @property
     def is_encrypted(self) -> bool:
@@ -149,17 +156,19 @@ class Calls:
         which nothing is sent any more, but `Stale` raised.
         """
         ends = self._ends(leaving_time=leaving_time)
-        wait = 0.0
-        for _ in range(_ATTEMPTS):
-            self.quota.acquire(until=ends)
+
+        def check_freshness() -> None:
             if fresh_until is not None and self.clock() > fresh_until:
-                self.quota.give_back()
                 raise Stale("The order has to be looked at again: its turn came too late.")
-            answer = self._once(method, path, params, json, ends)
+
+        wait = None
+        for _ in range(_ATTEMPTS):
+            answer = self._once(
+                method, path, params=params, json=json, ends=ends, just_before=check_freshness
+            )
             if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
-                self.quota.answered()
                 return answer
-            wait = self.quota.refused(answer)
+            wait = refusal_wait(answer)
         raise Retry("The store keeps refusing requests, its quota is used up.", after=wait)
 
     def each(
@@ -204,21 +213,32 @@ class Calls:
         return self._until - (self._account.http_timeout * _SHARE_LEFT if leaving_time else 0)
 
     def _once(
-        self, method: str, path: str, params: Mapping[str, str] | None, json: Any, ends: float
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None,
+        json: Any,
+        ends: float,
+        just_before: Callable[[], None],
     ) -> Answer:
-        headers: Mapping[str, str] | None = None
+        left = ends - self.clock()
+        if left < _LEAST_TIME:
+            raise Retry("The store is too slow: the time for this step is over.")
         client = self._borrowed()
         try:
-            left = ends - self.clock()
-            if left < _LEAST_TIME:
-                raise Retry("The store is too slow: the time for this step is over.")
-            answer = client.request(method, path, params=params, json=json, timeout=left)
-            headers = answer.headers
-            return answer
+            return client.request(
+                method, path, params=params, json=json, timeout=left, patience=left, just_before=just_before
+            )
         finally:
-            self.quota.release(headers)
             with self._lock:
                 self._idle.append(client)
+
+    def _judge(self, answer: Answer) -> Report:
+        found = report(answer)
+        if found.quota is not None:
+            self.quota_size = found.quota.size
+        return found
 
     def _borrowed(self) -> HttpClient:
         with self._lock:
@@ -233,6 +253,9 @@ class Calls:
             timeout=self._account.http_timeout,
             allow_private=self._account.allow_private,
             headers=self._headers,
+            limiter=self._limiter,
+            judge=self._judge,
+            sleep=self._sleep,
         )
 
 

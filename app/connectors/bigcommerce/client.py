@@ -46,7 +46,7 @@ class BigCommerce:
         self._by_time = ByTime()
         self._calls = Calls(
             account,
-            reserve=self._settings.quota_reserve,
+            ceilings=self._settings.ceilings,
             parallel=self._settings.parallel,
             clock=clock,
             sleep=sleep,

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
@@ -13,6 +14,7 @@ from standardwebhooks import Webhook
 from app.connectors.bigcommerce.answers import read_failure, what_came
 from app.connectors.bigcommerce.bodies import data
 from app.connectors.bigcommerce.calls import Calls
+from app.connectors.bigcommerce.settings import Settings
 from app.errors import Misconfigured, OrderSyncError, Retry, Unknown
 from app.ports.connector import Account
 from app.ports.hooks import Delivery, Hook, HookKeys, Hooks, Received, Refused
@@ -107,7 +109,9 @@ class Desk:
     """The webhooks of one store, as far as its token shows them: those made with it. Implements `HookDesk`."""
 
     def __init__(self, account: Account) -> None:
-        self._calls = Calls(account, reserve=0, parallel=1)
+        # Few and asked for by a person, they may use what is held back from the reading of orders.
+        ceilings = replace(Settings.stored(account.settings).ceilings, reserve=0)
+        self._calls = Calls(account, ceilings=ceilings, parallel=1)
 
     def installed(self, *, prefix: str) -> tuple[Hook, ...]:
         """Those whose address begins with `prefix`."""

@@ -10,8 +10,11 @@ from marshmallow.validate import OneOf, Range
 from app.connectors.bigcommerce.statuses import SYSTEM_NAMES, number_of
 from app.errors import UsageError
 from app.ports.connector import plain_text
+from app.ports.limiters import Ceilings
 
 _LONGEST_NOTE = 100
+_WINDOW = 30.0
+"""Seconds of the store's window; before its first answer, requests are shown as of that span."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class Settings:
     several_addresses: str = "reject"
     take_test_payments: bool = False
     parallel: int = 4
+    calls_at_once: int = 8
     quota_reserve: int = 20
 
     @classmethod
@@ -40,6 +44,11 @@ class Settings:
                 value = values[each.name]
                 given[each.name] = tuple(value) if isinstance(value, list) else value
         return cls(**given)
+
+    @property
+    def ceilings(self) -> Ceilings:
+        """What the store takes; how many requests of a window, its answers tell (contract, section 10)."""
+        return Ceilings(at_once=self.calls_at_once, window=_WINDOW, reserve=self.quota_reserve)
 
     def is_paid_later(self, method: str) -> bool:
         """Whether the site says that orders of this payment method need no payment yet; letters' case does not count."""
@@ -114,6 +123,7 @@ class _SettingsSchema(marshmallow.Schema):
     several_addresses = _choice("reject", "split")
     take_test_payments = marshmallow.fields.Boolean()
     parallel = marshmallow.fields.Integer(validate=Range(min=1, max=16))
+    calls_at_once = marshmallow.fields.Integer(validate=Range(min=1, max=64))
     quota_reserve = marshmallow.fields.Integer(validate=Range(min=0, max=10_000))
 
 

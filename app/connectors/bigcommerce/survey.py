@@ -94,7 +94,7 @@ def _from_the_end(calls: Calls, wanted: int) -> list[Raw]:
 
 
 def _quota(calls: Calls, book: Notebook) -> None:
-    size = calls.quota.size
+    size = calls.quota_size
     if size is None:
         book.note(
             "quota",

@@ -13,10 +13,13 @@ from app.connectors.business_central.settings import read_settings, typed
 from app.domain.windows import BUSINESS_CENTRAL
 from app.errors import Misconfigured
 from app.ports.connector import Account, Connector
-from app.transport import HttpClient
+from app.ports.limiters import Ceilings, Limiters
+from app.transport import HttpClient, LocalLimiters
 
 _CLIENT = ("token_url", "client_id", "client_secret")
 _USER = ("username", "password")
+_SIGN_IN = Ceilings(at_once=5)
+"""Another service than the ERP, with troubles of its own: each process signs in about once an hour."""
 
 
 def open_erp(account: Account, *, clock: Callable[[], float] = time.monotonic) -> BusinessCentral:
@@ -32,6 +35,9 @@ def open_erp(account: Account, *, clock: Callable[[], float] = time.monotonic) -
         base_url=account.url,
         timeout=account.http_timeout,
         allow_private=account.allow_private,
+        limiter=_limiters(account).of(
+            name=account.name, counted_by=_counted_by(account, account.url), ceilings=settings.ceilings
+        ),
     )
     service = Service(http=http, authorization=_authorization(account, scope=settings.scope, clock=clock))
     operations = Operations(
@@ -49,6 +55,11 @@ def _authorization(account: Account, *, scope: str, clock: Callable[[], float]) 
             base_url=given["token_url"],
             timeout=account.http_timeout,
             allow_private=account.allow_private,
+            limiter=_limiters(account).of(
+                name=f"{account.name} sign-in",
+                counted_by=_counted_by(account, given["token_url"]),
+                ceilings=_SIGN_IN,
+            ),
         )
         return ClientCredentials(
             http=http,
@@ -63,6 +74,16 @@ def _authorization(account: Account, *, scope: str, clock: Callable[[], float]) 
         f"{account.name}: give the credentials {', '.join(_CLIENT)}, or on premises {' and '.join(_USER)}.",
         mend=tuple(f"credential {name}" for name in _CLIENT),
     )
+
+
+def _limiters(account: Account) -> Limiters:
+    return account.limiters or LocalLimiters()
+
+
+def _counted_by(account: Account, url: str) -> tuple[str, ...]:
+    """The user of one environment, whichever of its companies is worked on (contract section 5)."""
+    user = account.credentials.get("client_id") or account.credentials.get("username", "")
+    return "business_central", url.rstrip("/").lower(), user
 
 
 CONNECTOR = Connector(

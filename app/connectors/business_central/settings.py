@@ -9,6 +9,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from app.domain.codes import CURRENCY_EXPONENTS
 from app.errors import UsageError
+from app.ports.limiters import Ceilings
 
 DEFAULT_SCOPE = "https://api.businesscentral.dynamics.com/.default"
 CODE_20 = 20
@@ -45,6 +46,8 @@ class _SettingsSchema(Schema):
     scope = fields.String(load_default=DEFAULT_SCOPE, validate=validate.Length(min=1))
     batch = fields.String(load_default="auto", validate=validate.OneOf(["auto", "off"]))
     company_currency = fields.String(load_default="", validate=validate.OneOf(["", *CURRENCY_EXPONENTS]))
+    calls_at_once = fields.Integer(load_default=5, validate=validate.Range(min=1, max=100))
+    calls_per_5_minutes = fields.Integer(load_default=6000, validate=validate.Range(min=1, max=100_000))
 
 
 _SCHEMA = _SettingsSchema()
@@ -63,6 +66,13 @@ class Settings:
     scope: str = DEFAULT_SCOPE
     batch: str = "auto"
     company_currency: str = ""
+    calls_at_once: int = 5
+    calls_per_5_minutes: int = 6000
+
+    @property
+    def ceilings(self) -> Ceilings:
+        """What the service takes of one user, by default (contract section 5)."""
+        return Ceilings(at_once=self.calls_at_once, requests=self.calls_per_5_minutes, window=300.0)
 
 
 def read_settings(given: Mapping[str, str]) -> dict[str, Any]:
@@ -93,6 +103,8 @@ def typed(values: Mapping[str, Any]) -> Settings:
         scope=read["scope"],
         batch=read["batch"],
         company_currency=read["company_currency"],
+        calls_at_once=read["calls_at_once"],
+        calls_per_5_minutes=read["calls_per_5_minutes"],
     )
 
 

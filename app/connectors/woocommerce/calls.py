@@ -10,10 +10,11 @@ from requests_oauthlib import OAuth1
 
 from app.connectors.woocommerce.answers import read_failure, write_failure
 from app.connectors.woocommerce.bodies import listed
+from app.connectors.woocommerce.settings import Settings
 from app.errors import Misconfigured, Retry, Unknown
 from app.ports.connector import Account
 from app.ports.sales_channel import Probe
-from app.transport import Answer, HttpClient, NoAnswer
+from app.transport import Answer, HttpClient, LocalLimiters, NoAnswer
 
 Found = TypeVar("Found")
 
@@ -22,23 +23,29 @@ _API = "/wp-json/wc/v3"
 
 
 class Calls:
-    """Raises `Retry`, `Misconfigured` or `Unknown` (writes only). `decimals` is what amounts are asked for with."""
+    """Raises `Retry`, `Misconfigured` or `Unknown` (writes only). Amounts are asked for with the settings' `decimals`."""
 
-    def __init__(self, account: Account, *, decimals: int) -> None:
-        self._decimals = decimals
+    def __init__(self, account: Account, *, settings: Settings) -> None:
+        self._decimals = settings.decimals
         key, secret = _credentials(account)
         self.encrypted = urlsplit(account.url).scheme.lower() == "https"
         # Over plain http WooCommerce does not look at Basic at all. OAuth1 signs each request when it is sent, with its whole
         # URL and a nonce of its own: a used nonce is refused.
         signature = OAuth1(key, client_secret=secret, signature_method="HMAC-SHA256")
         basic = base64.b64encode(f"{key}:{secret}".encode()).decode()
+        base_url = account.url.rstrip("/").removesuffix(_API) + _API
         self._http = HttpClient(
             account=account.name,
-            base_url=account.url.rstrip("/").removesuffix(_API) + _API,
+            base_url=base_url,
             timeout=account.http_timeout,
             allow_private=account.allow_private,
             auth=None if self.encrypted else signature,
             headers={"Authorization": f"Basic {basic}"} if self.encrypted else None,
+            limiter=(account.limiters or LocalLimiters()).of(
+                name=account.name,
+                counted_by=("woocommerce", base_url.lower(), key),
+                ceilings=settings.ceilings,
+            ),
         )
 
     def get(self, path: str, parameters: Mapping[str, str], *, setting: str = "statuses") -> Answer:

@@ -39,7 +39,7 @@ class WooCommerce:
         self._clock = clock
         self._timeout = account.http_timeout
         self._is_near = is_loopback(account.url)
-        self._calls = Calls(account, decimals=self._settings.decimals)
+        self._calls = Calls(account, settings=self._settings)
         self._ack_status_is_known = not self._settings.ack_status
 
     def changed(self, position: Position, *, page_size: int) -> Page:

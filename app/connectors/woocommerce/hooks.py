@@ -69,7 +69,7 @@ class WebhookDesk:
     """The webhooks of one shop. Implements `HookDesk`."""
 
     def __init__(self, account: Account) -> None:
-        self._calls = Calls(account, decimals=Settings.stored(account.settings).decimals)
+        self._calls = Calls(account, settings=Settings.stored(account.settings))
 
     def installed(self, *, prefix: str) -> tuple[Hook, ...]:
         """Those whose address begins with `prefix`; the shop shows all there are."""

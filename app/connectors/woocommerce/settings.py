@@ -10,6 +10,7 @@ from marshmallow.validate import Range, Regexp
 
 from app.errors import UsageError
 from app.ports.connector import plain_text
+from app.ports.limiters import Ceilings
 
 _STATUS = re.compile(r"[a-z0-9][a-z0-9_-]{0,19}", re.ASCII)
 _NO_ORDERS_OF_OURS = ("any", "trash", "auto-draft", "checkout-draft")
@@ -28,6 +29,13 @@ class Settings:
     store_credit_fee_names: tuple[str, ...] = ("Store credit",)
     fractional_quantities: bool = False
     decimals: int = 2
+    calls_at_once: int = 4
+    calls_per_minute: int = 0
+
+    @property
+    def ceilings(self) -> Ceilings:
+        """What the shop takes. WooCommerce limits nothing and says nothing (contract, section 2): a person has to know the host."""
+        return Ceilings(at_once=self.calls_at_once, requests=self.calls_per_minute)
 
     @classmethod
     def stored(cls, values: Mapping[str, Any]) -> Self:
@@ -94,6 +102,8 @@ class _SettingsSchema(marshmallow.Schema):
     store_credit_fee_names = _Words(_split)
     fractional_quantities = marshmallow.fields.Boolean()
     decimals = marshmallow.fields.Integer(validate=Range(min=0, max=4))
+    calls_at_once = marshmallow.fields.Integer(validate=Range(min=1, max=64))
+    calls_per_minute = marshmallow.fields.Integer(validate=Range(min=0, max=100_000))
 
 
 _SCHEMA = _SettingsSchema()
