@@ -13,7 +13,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from cryptography.fernet import MultiFernet
 from sqlalchemy import Engine, exc, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -34,6 +33,7 @@ from app.ports.passes import SkuPasses
 from app.ports.sales_channel import SalesChannel
 from app.ports.store import Bell, ErpRow, Site, UnreadRun
 from app.runtime import broker_url
+from app.secrets import KeyRing
 from app.settings import Settings, load_settings
 from app.sync import inline, pipeline
 from app.sync.archive import archive_nightly
@@ -100,7 +100,7 @@ def connectors() -> Mapping[str, Connector]:
 class OpenPeers:
     """Opens configured sites and ERPs, each once for as long as its settings stay the same."""
 
-    def __init__(self, settings: Settings, key: MultiFernet) -> None:
+    def __init__(self, settings: Settings, key: KeyRing) -> None:
         self._settings = settings
         self._key = key
         self._opened: dict[tuple[str, int], tuple[Any, Any]] = {}
@@ -231,7 +231,7 @@ def parts_on(
     settings: Settings,
     engine: Engine,
     *,
-    key: MultiFernet,
+    key: KeyRing,
     passes: SkuPasses,
     audit_key: Callable[[], bytes],
     by: str = "",
@@ -258,14 +258,14 @@ def parts_on(
     )
 
 
-def _audit_key(engine: Engine, key: MultiFernet) -> Callable[[], bytes]:
+def _audit_key(engine: Engine, key: KeyRing) -> Callable[[], bytes]:
     """Gives the key of the audit trail's seals. Raises `Misconfigured`, when it is first needed, where it cannot be opened."""
     # Stored now: it is first needed in the midst of a transaction.
     stored = _stored_audit_key(engine, key)
     return cache(lambda: secrets.audit_key(key, stored).key)
 
 
-def _stored_audit_key(engine: Engine, key: MultiFernet) -> str:
+def _stored_audit_key(engine: Engine, key: KeyRing) -> str:
     return keys.kept(engine, _AUDIT, make=lambda last: secrets.new_audit_key(key, after_event=last))
 
 
@@ -285,7 +285,7 @@ def new_audit_key_of(program: Program) -> None:
     keys.replace(program.engine, _AUDIT, make=lambda last: secrets.new_audit_key(key, after_event=last))
 
 
-def _secret_key(program: Program) -> MultiFernet:
+def _secret_key(program: Program) -> KeyRing:
     return secrets.load_key(given=program.settings.secret_key, file=program.settings.secret_key_file)
 
 
