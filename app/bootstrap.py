@@ -1,5 +1,6 @@
 """The composition root: settings in, use-cases with real parts out. The only module that sees everything."""
 
+import contextlib
 import importlib
 import os
 import pkgutil
@@ -169,12 +170,18 @@ class OpenPeers:
         return secrets.decrypt(self._key, stored, name=name)
 
     def check_address(self, url: str, *, allow_private: bool) -> None:
-        """Refuse an address that may not be called; a name that does not resolve now may do so later."""
+        """Refuse an address that may not be called; a name that does not resolve now may do so later.
+
+        Plain http is for systems that may be private. One that was added before this rule is still called; the doctor warns of it.
+        """
         check_address(url, allow_private=allow_private)
-        try:
+        with contextlib.suppress(Retry):
             allowed_addresses(*port_of(url), allow_private=allow_private)
-        except Retry:
-            return
+        if not allow_private and not url.lower().startswith("https://"):
+            raise Misconfigured(
+                "The address must begin with https://: customers' addresses and the credentials go there. Plain http is for "
+                "systems that are added with --allow-private."
+            )
 
     def check_late(self, name: str, seconds: float) -> None:
         """T_LATE must be longer than the lease: else a write in doubt is sent again while its first attempt still runs."""
