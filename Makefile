@@ -4,13 +4,14 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow bench lint venv venv-test clean
+.PHONY: help demo test test-slow bench security lint venv venv-test clean
 
 help: ## What there is
 	@echo "make demo          shop, middleware and ERP on this machine, until Ctrl-C; 'make demo ONCE=1' ends by itself"
 	@echo "make test          the tests; 'make test PYTEST_ARGS=\"-k kits\"' passes arguments on"
 	@echo "make test-slow     the tests that start, kill and restart real processes, and the demo and the benchmark"
 	@echo "make bench         how fast it is, beside a naive script; 'make bench BENCH_ARGS=\"--orders 200\"', '--help' tells the rest"
+	@echo "make security      the tests of every row of docs/security.md, and a table of what was seen"
 	@echo "make lint          ruff, mypy and import-linter"
 	@echo "make venv          only .venv, with what the program needs to run"
 	@echo "make clean         takes away .venv, var and caches"
@@ -27,6 +28,9 @@ test-slow: venv-test
 
 bench: venv-test
 	@exec .venv/bin/python -m tests.bench $(BENCH_ARGS)
+
+security: venv-test
+	@exec .venv/bin/python -m tests.security -n 2 $(PYTEST_ARGS)
 
 lint: venv-test
 	@.venv/bin/ruff check

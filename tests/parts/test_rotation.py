@@ -23,8 +23,6 @@ from app.sync.hook_keys import opened_secrets, stored_secrets
 from app.sync.parts import site_named
 from tests.parts.conftest import with_erp, with_site
 
-pytestmark = pytest.mark.security
-
 ROOT = Path(__file__).parents[2]
 STORED = ("the ERP bc", "the site bgm", "the webhooks of bgm", "the audit key")
 

@@ -3,14 +3,10 @@
 import os
 import time
 
-import pytest
-
 from app.bootstrap import open_program
 from app.settings import load_settings
 from tests.pipeline.commands import command, environment, good, printed_json
 from tests.pipeline.world import MakeWorld, plain_order
-
-pytestmark = pytest.mark.security
 
 
 def test_orders_go_on_and_the_trail_is_proved_before_between_and_after(make_world: MakeWorld) -> None:
