@@ -70,9 +70,10 @@ ROWS = (
     Row("17", "roles", not_yet=_PANEL),
     Row(
         "18",
-        "secrets at rest, and their rotation",
+        "secrets at rest, their rotation, and rights",
         (
             "tests/security/test_secrets_at_rest.py",
+            "tests/security/test_database_rights.py",
             "tests/parts/test_secrets.py",
             "tests/parts/test_rotation.py",
             "tests/pipeline/test_rotating.py",
