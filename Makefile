@@ -5,7 +5,7 @@ BENCH_ARGS ?=
 SOAK_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow bench soak lint venv venv-test clean
+.PHONY: help demo test test-slow bench soak security lint venv venv-test clean
 
 help: ## What there is
 	@echo "make demo          shop, middleware and ERP on this machine, until Ctrl-C; 'make demo ONCE=1' ends by itself"
@@ -13,6 +13,7 @@ help: ## What there is
 	@echo "make test-slow     the tests that start, kill and restart real processes, and the demo and the benchmark"
 	@echo "make bench         how fast it is, beside a naive script; 'make bench BENCH_ARGS=\"--orders 200\"', '--help' tells the rest"
 	@echo "make soak          a backlog of 100,000 orders beside one of 1,000: speed and memory; 'make soak SOAK_ARGS=\"--orders 5000\"'"
+	@echo "make security      the tests of every row of docs/security.md, and a table of what was seen"
 	@echo "make lint          ruff, mypy and import-linter"
 	@echo "make venv          only .venv, with what the program needs to run"
 	@echo "make clean         takes away .venv, var and caches"
@@ -32,6 +33,9 @@ bench: venv-test
 
 soak: venv-test
 	@exec .venv/bin/python -m tests.bench.soak $(SOAK_ARGS)
+
+security: venv-test
+	@exec .venv/bin/python -m tests.security -n 2 $(PYTEST_ARGS)
 
 lint: venv-test
 	@.venv/bin/ruff check
