@@ -1,0 +1,166 @@
+"""One run: a seed in, what was found to be wrong out. Everything in it follows from the seed."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from tests.simulation.checker import Checker, next_due
+from tests.simulation.faults import CALM, WORST, Faults, drawn
+from tests.simulation.gateways import Actor
+from tests.simulation.middleware import LIMITS, T_LATE, Passes, World, connect, parts_of
+from tests.simulation.processes import Beat, Broker, Receiver, Worker, as_tasks
+from tests.simulation.scenario import Scenario
+from tests.simulation.scheduler import EPOCH, Scheduler
+from tests.simulation.stores import Database, OpenDatabase
+from tests.fakes.sales_channel import FakeSalesChannel
+
+_WORKERS = 3
+_TROUBLED = 2400.0
+_BEFORE_THE_WINDOW = datetime(2026, 11, 29, 18, 40, tzinfo=EPOCH.tzinfo)
+_READ_ON = 2.5 * 3600
+_LOOK = 900.0
+_PATIENCE = 14 * 3600.0
+_HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """What is simulated: the settings and the worst that may happen. The first is what the program promises to survive."""
+
+    late: float = T_LATE
+    worst: Faults = WORST
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a run. `counts` are the troubles that it met, `wrong` one sentence for each promise that was broken."""
+
+    seed: int
+    orders: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+
+
+def simulate(
+    seed: int,
+    *,
+    open_database: OpenDatabase,
+    variant: Variant = Variant(),
+    trace: Callable[[str], None] | None = None,
+) -> Outcome:
+    """Run one seed: trouble for a while, then calm until nothing moves any more, then the reckoning."""
+    return _Run(seed, open_database=open_database, variant=variant, trace=trace).outcome()
+
+
+class _Observed:
+    """The store, with somebody who looks at what a page has done."""
+
+    def __init__(self, store: object, page_stored: Callable[[int], None]) -> None:
+        self._store = store
+        self._page_stored = page_stored
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def store_page(self, *, site_id: int, **arguments: Any) -> Any:
+        store: Any = self._store
+        found = store.store_page(site_id=site_id, **arguments)
+        self._page_stored(site_id)
+        return found
+
+
+class _Run:
+    def __init__(
+        self, seed: int, *, open_database: OpenDatabase, variant: Variant, trace: Callable[[str], None] | None
+    ) -> None:
+        self._seed = seed
+        self._variant = variant
+        self.scheduler = Scheduler(seed, trace=trace)
+        self._random = self.scheduler.random
+        if self._random.random() < 0.25:
+            self.scheduler.begin = _BEFORE_THE_WINDOW + timedelta(seconds=self._random.uniform(-900.0, 900.0))
+        self._database: Database = open_database(self.scheduler.now)
+        self._world = World(self.scheduler.now)
+        self._counts: Counter[str] = Counter()
+        self._faults = drawn(self._random, worst=variant.worst)
+        self._checker = Checker(
+            self._world,
+            self._database.rows,
+            now=self.scheduler.now,
+            tell=lambda sentence: self.scheduler.tell("checker", sentence),
+        )
+        self._broker = Broker(self.scheduler)
+        self._actors: list[Actor] = []
+        self._scenario = Scenario(self.scheduler, self._world, faults=self._faults, lasts=_TROUBLED)
+
+    def outcome(self) -> Outcome:
+        """Run it all."""
+        orders = self._set_up()
+        with as_tasks(self.scheduler):
+            self.scheduler.run(until=_TROUBLED)
+            self._checker.next_times()
+            for actor in self._actors:
+                actor.faults = CALM
+            for beat in self._beats:
+                beat.longest_sleep = _LOOK
+            self._come_to_rest()
+        self._checker.at_rest(self._scenario.totals)
+        self._counts["steps"] = self.scheduler.steps
+        return Outcome(self._seed, orders, self._counts, self._checker.wrong)
+
+    def _come_to_rest(self) -> None:
+        quiet_at = max(_TROUBLED, self._scenario.changed_at) + _READ_ON
+        while self.scheduler.seconds < _TROUBLED + _PATIENCE:
+            self.scheduler.run(until=self.scheduler.seconds + _LOOK)
+            if (
+                self.scheduler.seconds > quiet_at
+                and self._broker.is_quiet
+                and not self._checker.unfinished()
+            ):
+                return
+        for row in self._checker.unfinished():
+            self._checker.fail("stuck", f"order {row['platform_order_id']} is still {row['state']} at {row['stage']}")
+
+    def _set_up(self) -> int:
+        random = self._random
+        names = ("north", "south")[: 1 + (random.random() < 0.25)]
+        for name in names:
+            self._world.shops[name] = FakeSalesChannel()
+            self._world.ahead[name] = timedelta(seconds=random.choice((0.0, 1.0, random.uniform(-3600.0, 3600.0))))
+        connect(self._database.store, self._world, late=self._variant.late, most=random.choice((1, 100, 100)))
+        store = _Observed(self._database.store, self._checker.page_stored)
+        passes = Passes(self.scheduler.now)
+        for number in range(1, _WORKERS + 1):
+            actor = self._actor(f"worker-{number}")
+            self._broker.workers.append(Worker(actor, parts_of(actor, store, self._world, passes), self._broker))
+        self._beats = [Beat(self.scheduler, self._broker, due=self._due_in) for _ in range(2)]
+        for beat in self._beats:
+            beat.start()
+        if random.random() < 0.7:
+            actor = self._actor("web")
+            parts = parts_of(actor, store, self._world, passes)
+            self._scenario.receiver = Receiver(actor, parts, self._broker)
+        orders = random.randint(2, 5)
+        self._scenario.plan(orders=orders)
+        if random.random() < 0.15:
+            self._checker.checks_cursor = False
+            shop, by = random.choice(names), random.choice((_HOUR, -_HOUR))
+            self.scheduler.after(random.random() * _TROUBLED, lambda: self._scenario.set_clock(shop, by=by))
+        return orders
+
+    def _actor(self, name: str) -> Actor:
+        actor = Actor(self.scheduler, name, limits=LIMITS, counts=self._counts, watch=self._checker.watch)
+        actor.faults = self._faults
+        self._actors.append(actor)
+        return actor
+
+    def _due_in(self) -> float | None:
+        due = next_due(self._database.rows)
+        return None if due is None else (due - self.scheduler.now()).total_seconds()
+
+
+def summed(outcomes: Sequence[Outcome]) -> Counter[str]:
+    """The troubles of several runs together."""
+    return sum((each.counts for each in outcomes), Counter())

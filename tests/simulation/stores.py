@@ -1,0 +1,65 @@
+"""The databases a run can stand on, and how the checker looks into them: behind every port, row by row."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any, Protocol
+
+from sqlalchemy import Engine
+
+from app.db.engine import open_engine
+from app.db.migrate import migrate
+from app.db.store import SqlStore
+from app.db.tables import metadata
+from app.ports.store import Store
+
+Row = Mapping[str, Any]
+
+
+class Rows(Protocol):
+    """Looks at a table, past all that the store promises."""
+
+    def __call__(self, table: str) -> Sequence[Row]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A store, which need not have what no process under simulation asks for, and a look behind it."""
+
+    store: Store
+    rows: Rows
+
+
+OpenDatabase = Callable[[Callable[[], datetime]], Database]
+"""An empty database whose clock is the given one."""
+
+
+def _seal_key() -> bytes:
+    return b"a key for the seals"
+
+
+@cache
+def _engine() -> Engine:
+    """The one of this process, in memory."""
+    engine = open_engine("sqlite://")
+    migrate(engine)
+    return engine
+
+
+def sqlite(clock: Callable[[], datetime]) -> Database:
+    """The real store over SQLite."""
+    engine = _engine()
+    with engine.begin() as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(table.delete())
+
+    def rows(table: str) -> Sequence[Row]:
+        with engine.connect().execution_options(read_only=True) as connection:
+            return [dict(row) for row in connection.execute(metadata.tables[table].select()).mappings()]
+
+    return Database(store=SqlStore(engine, clock=clock, audit_key=_seal_key), rows=rows)
+
+
+OPEN: dict[str, OpenDatabase] = {"sqlite": sqlite}
+"""By the names that the command line knows."""
