@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from sqlalchemy import Engine
 
@@ -13,6 +13,7 @@ from app.db.migrate import migrate
 from app.db.store import SqlStore
 from app.db.tables import metadata
 from app.ports.store import Store
+from tests.fakes.memory_store import MemoryStore, Tables
 
 Row = Mapping[str, Any]
 
@@ -61,5 +62,15 @@ def sqlite(clock: Callable[[], datetime]) -> Database:
     return Database(store=SqlStore(engine, clock=clock, audit_key=_seal_key), rows=rows)
 
 
-OPEN: dict[str, OpenDatabase] = {"sqlite": sqlite}
+def memory(clock: Callable[[], datetime]) -> Database:
+    """The fake store. What is seen of a table are its very rows, to be looked at and left."""
+    data = Tables()
+
+    def rows(table: str) -> Sequence[Row]:
+        return [vars(row) for row in data.named(table)]
+
+    return Database(store=cast("Store", MemoryStore(data, clock=clock)), rows=rows)
+
+
+OPEN: dict[str, OpenDatabase] = {"memory": memory, "sqlite": sqlite}
 """By the names that the command line knows."""
