@@ -1,6 +1,6 @@
 """What must be true: at every moment of a run, and when it has come to rest. It believes the shops, the ERP and the rows alone."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from app.domain.road import STEP_UNFINISHED, UNFINISHED, Stage, State
 from app.domain.windows import closed_until
 from tests.simulation.gateways import Actor
-from tests.simulation.middleware import WINDOW, World
+from tests.simulation.middleware import LIMITS, WINDOW, World
 from tests.simulation.processes import SWEEP_SECONDS
 from tests.simulation.stores import Row, Rows
 
@@ -64,89 +64,12 @@ class Checker:
         for order_id in shop.orders:
             seen = shop._seen(order_id)
             assert seen.modified_at is not None
-            if not seen.eligible or seen.modified_at > site["cursor_modified"]:
+            cursor = (site["cursor_modified"], int(site["cursor_order_id"] or 0))
+            if not seen.eligible or (seen.modified_at, int(order_id)) > cursor:
                 continue
             thread = threads.get(order_id)
             if thread is None or thread["content_hash"] != seen.content_hash:
                 self.fail("cursor", f"the cursor stands at {site['cursor_modified']}, beyond the order {order_id}")
-
-    # At rest.
-
-    def unfinished(self) -> list[Row]:
-        """The orders that are on their way: all that are neither at an end nor wait for an item that the ERP does not have."""
-        return [
-            row
-            for row in self._rows("rm_thread")
-            if row["state"] in UNFINISHED and not (row["state"] == State.HELD and row["hold_kind"] == "sku")
-        ]
-
-    def at_rest(self, totals: Mapping[str, set[Decimal]]) -> None:
-        """Every promise, once nothing moves any more."""
-        threads = {row["platform_order_id"]: row for row in self._rows("rm_thread")}
-        if len(threads) != len(self._rows("rm_thread")):
-            self.fail("rows", "an order has two rows")
-        for name, shop in self._world.shops.items():
-            for order_id, body in shop.orders.items():
-                self._order(f"{name.upper()}-{order_id}", body, threads.get(order_id), totals[order_id])
-        self._money()
-        self._customers()
-        self.next_times()
-
-    def _order(self, number: str, body: Mapping[str, Any], thread: Row | None, totals: set[Decimal]) -> None:
-        documents = [each for each in self._world.books.documents if each.external_number == number]
-        eligible = body["status"] == "processing"
-        if len(documents) > 1:
-            self.fail("duplicated", f"the ERP has {len(documents)} documents for {number}")
-        if thread is None:
-            if eligible:
-                self.fail("lost", f"{number} was never stored")
-            return
-        if documents:
-            self._document(number, documents[0].total, body, thread, totals)
-        written = any(row["thread_id"] == thread["id"] for row in self._rows("rm_order"))
-        if body["marked"] and not written:
-            self.fail("marked early", f"{number} is marked in its shop and was never written")
-        errors = [
-            row for row in self._rows("rm_error_orders") if row["thread_id"] == thread["id"] and row["open_key"]
-        ]
-        for error in errors:
-            if error["kind"] not in _TO_A_PERSON:
-                self.fail("error", f"{number}: {error['kind']}: {error['reason']}")
-        match State(thread["state"]):
-            case State.DONE:
-                if not documents:
-                    self.fail("lost", f"{number} counts as done, and the ERP has no document")
-            case State.REJECTED:
-                if len(errors) != 1:
-                    self.fail("lost", f"{number} is rejected and has {len(errors)} open errors")
-            case State.CLOSED:
-                if eligible:
-                    self.fail("lost", f"{number} is closed although its shop wants it")
-            case State.HELD if thread["hold_kind"] == "sku":
-                pass
-            case state:
-                self.fail("stuck", f"{number} is {state} at {thread['stage']}: {thread['reason']}")
-
-    def _document(
-        self, number: str, total: Decimal, body: Mapping[str, Any], thread: Row, totals: set[Decimal]
-    ) -> None:
-        eligible = body["status"] == "processing"
-        right = {Decimal(body["total"])} if eligible and thread["amended_version"] is None else totals
-        if total not in right:
-            self.fail("total", f"{number} comes to {total} in the ERP, and to {sorted(right)} in its shop")
-        if thread["state"] != State.DONE:
-            self.fail("stuck", f"{number} has a document and is {thread['state']}: {thread['reason']}")
-
-    def _money(self) -> None:
-        ours = sum((row["total"] for row in self._rows("rm_order") if row["imported"] == 1), Decimal(0))
-        theirs = sum((each.total for each in self._world.books.documents), Decimal(0))
-        if ours != theirs:
-            self.fail("cents", f"the orders that were exported come to {ours}, the ERP's documents to {theirs}")
-
-    def _customers(self) -> None:
-        emails = [each.email for each in self._world.books.customers]
-        for email in sorted({each for each in emails if emails.count(each) > 1}):
-            self.fail("customer", f"the ERP has {emails.count(email)} customers for {email}")
 
     def next_times(self) -> None:
         """Whatever is unfinished has a next time."""
@@ -155,39 +78,118 @@ class Checker:
                 self.fail("stuck", f"order {row['platform_order_id']} is unfinished and has no next time")
         for row in self._rows("rm_step"):
             if row["state"] in STEP_UNFINISHED and row["next_at"] is None:
-                self.fail("stuck", f"the {row['kind']} of the order {row['thread_id']} is unfinished and has no next time")
+                self.fail("stuck", f"the {row['kind']} of the order {row['thread_id']} has no next time")
+
+    # At rest.
+
+    def at_rest(self, totals: Mapping[str, set[Decimal]]) -> list[tuple[str, str]]:
+        """Which promises are not kept as things stand: kinds and sentences."""
+        rows = _AtRest(self._world, self._rows, totals)
+        return list(rows.wrong())
 
 
-def next_due(rows: Rows) -> datetime | None:
-    """When the sweeper or a tick will next have anything to do."""
+class _AtRest:
+    """The rows, the shops and the books at one moment."""
+
+    def __init__(self, world: World, rows: Rows, totals: Mapping[str, set[Decimal]]) -> None:
+        self._world = world
+        self._totals = totals
+        self._threads = rows("rm_thread")
+        self._orders = {row["thread_id"]: row for row in rows("rm_order")}
+        self._errors = [row for row in rows("rm_error_orders") if row["open_key"]]
+
+    def wrong(self) -> Iterator[tuple[str, str]]:
+        """What is wrong."""
+        threads = {row["platform_order_id"]: row for row in self._threads}
+        if len(threads) != len(self._threads):
+            yield "rows", "an order has two rows"
+        for name, shop in self._world.shops.items():
+            for order_id, body in shop.orders.items():
+                yield from self._order(f"{name.upper()}-{order_id}", body, threads.get(order_id))
+        yield from self._money()
+        emails = [each.email for each in self._world.books.customers]
+        for email in sorted({each for each in emails if emails.count(each) > 1}):
+            yield "customer", f"the ERP has {emails.count(email)} customers for {email}"
+
+    def _order(self, number: str, body: Mapping[str, Any], thread: Row | None) -> Iterator[tuple[str, str]]:
+        documents = [each for each in self._world.books.documents if each.external_number == number]
+        eligible = body["status"] == "processing"
+        if len(documents) > 1:
+            yield "duplicated", f"the ERP has {len(documents)} documents for {number}"
+        if thread is None:
+            if eligible:
+                yield "lost", f"{number} was never stored"
+            return
+        if documents:
+            yield from self._document(number, documents[0].total, body, thread)
+        if body["marked"] and thread["id"] not in self._orders:
+            yield "marked early", f"{number} is marked in its shop and was never written"
+        errors = [row for row in self._errors if row["thread_id"] == thread["id"]]
+        for error in errors:
+            if error["kind"] not in _TO_A_PERSON:
+                yield "error", f"{number}: {error['kind']}: {error['reason']}"
+        match State(thread["state"]):
+            case State.DONE:
+                if not documents:
+                    yield "lost", f"{number} counts as done, and the ERP has no document"
+            case State.REJECTED:
+                if len(errors) != 1:
+                    yield "lost", f"{number} is rejected and has {len(errors)} open errors"
+            case State.CLOSED:
+                if eligible:
+                    yield "lost", f"{number} is closed although its shop wants it"
+            case State.HELD if thread["hold_kind"] == "sku" and thread["next_at"] is not None:
+                pass
+            case state:
+                yield "stuck", f"{number} is {state} at {thread['stage']}: {thread['reason']}"
+
+    def _document(
+        self, number: str, total: Decimal, body: Mapping[str, Any], thread: Row
+    ) -> Iterator[tuple[str, str]]:
+        is_current = body["status"] == "processing" and thread["amended_version"] is None
+        right = {Decimal(body["total"])} if is_current else self._totals[body["id"]]
+        if total not in right:
+            yield "total", f"{number} comes to {total} in the ERP, and to {sorted(right)} in its shop"
+        if thread["state"] != State.DONE:
+            yield "stuck", f"{number} has a document and is {thread['state']}: {thread['reason']}"
+
+    def _money(self) -> Iterator[tuple[str, str]]:
+        ours = sum((row["total"] for row in self._orders.values() if row["imported"] == 1), Decimal(0))
+        theirs = sum((each.total for each in self._world.books.documents), Decimal(0))
+        if ours != theirs:
+            yield "cents", f"the orders that were exported come to {ours}, the ERP's documents to {theirs}"
+
+
+def sweep_due(rows: Rows) -> datetime | None:
+    """When the sweeper will next have anything to ring."""
     moments: list[datetime] = []
 
-    def add(at: datetime | None, row: Row) -> None:
+    def add(at: datetime | None, *, rung_at: datetime | None, lease_until: datetime | None) -> None:
         if at is not None:
-            rung = row.get("rung_at")
-            later = (row["lease_until"], None if rung is None else rung + _QUIET)
-            moments.append(max(at, *(each for each in later if each is not None), at))
+            later = (lease_until, None if rung_at is None else rung_at + _QUIET)
+            moments.append(max(at, *(at if each is None else each for each in later)))
 
     on_road: set[int] = set()
     for row in rows("rm_thread"):
-        if row["state"] in UNFINISHED:
-            if row["stage"] == Stage.DELIVER:
-                on_road.add(row["id"])
-            else:
-                add(row["next_at"], row)
+        if row["state"] in UNFINISHED and row["stage"] == Stage.DELIVER:
+            on_road.add(row["id"])
+        elif row["state"] in UNFINISHED:
+            add(row["next_at"], rung_at=row["rung_at"], lease_until=row["lease_until"])
     for row in rows("rm_step"):
         if row["thread_id"] in on_road and row["state"] in STEP_UNFINISHED:
-            add(row["next_at"], row)
+            add(row["next_at"], rung_at=row["rung_at"], lease_until=row["lease_until"])
     for row in rows("rm_delivery"):
-        add(row["next_at"], row)
-    sites = {row["id"]: row for row in rows("rm_sites")}
+        add(row["next_at"], rung_at=row["rung_at"], lease_until=row["lease_until"])
+    leases = {row["id"]: row["lease_until"] for row in rows("rm_sites")}
     for row in rows("rm_run"):
         if row["kind"] == "orders" and row["read_at"] is None and row["finished_at"] is None:
-            add(row["started_at"], {**row, "lease_until": sites[row["site_id"]]["lease_until"]})
-    for row in sites.values():
-        moments.append(max(row["order_next_run"], row["lease_until"] or row["order_next_run"], row["paused_until"] or row["order_next_run"]))
-    for row in rows("rm_erps"):
-        moments.append(max(row["items_next_run"], row["paused_until"] or row["items_next_run"]))
+            add(row["started_at"], rung_at=row["rung_at"] or row["started_at"], lease_until=leases[row["site_id"]])
     return min(moments, default=None)
 
 
+def tick_due(rows: Rows, now: datetime) -> datetime:
+    """When a tick will next have anything to start. In a window it would start what ends at once."""
+    opens = closed_until(now, windows=(WINDOW,), early=timedelta(seconds=LIMITS.soft_time_limit)) or now
+    sites = [max(row["order_next_run"], row["lease_until"] or opens, row["paused_until"] or opens) for row in rows("rm_sites")]
+    erps = [max(row["items_next_run"], row["paused_until"] or opens) for row in rows("rm_erps")]
+    return max(opens, min(*sites, *erps))

@@ -150,7 +150,7 @@ def parts_of(actor: Actor, store: object, world: World, passes: Passes) -> Parts
 
 def connect(store: Store, world: World, *, late: float, most: int) -> None:
     """The rows of the ERP, its items and kits, and of every shop of the world."""
-    late_setting = {"t_late": str(late)}
+    late_setting = {"t_late": str(late), "items_schedule": "25 * * * *"}
     erp_id = store.add_erp(
         NewErp(
             name="erp",

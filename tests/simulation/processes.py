@@ -1,7 +1,7 @@
 """The processes: workers that run the real tasks' bodies, two beats, the webhook receiver; and the broker, which may lose anything."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -133,18 +133,17 @@ class Worker:
 
     def _run(self, message: Message) -> None:
         actor = self._actor
-        actor.point("at the task's begin")
         try:
+            actor.point("at the task's begin")
             self._body(message)
+            actor.point("before the next link is sent")
         except _Retried as retried:
             self._broker.send(message, by=actor, countdown=retried.countdown)
-            return
         except (Away, TimeUp) as error:
             actor.scheduler.tell(actor.name, f"fails: {type(error).__name__}")
-            return
-        actor.point("before the next link is sent")
-        if len(message.links) > 1:
-            self._broker.send(Message("step", message.arguments, message.links[1:]), by=actor)
+        else:
+            if len(message.links) > 1:
+                self._broker.send(Message("step", message.arguments, message.links[1:]), by=actor)
 
     def _body(self, message: Message) -> None:
         """The tasks' bodies, as `tasks` has them."""
@@ -215,9 +214,14 @@ def as_tasks(scheduler: Scheduler) -> Iterator[None]:
 
 
 class Beat:
-    """One of two beats. It sleeps as long as the database has nothing that is due, which spares the run a million empty ticks."""
+    """One of two beats. It sleeps while the database has nothing that is due, which spares the run a million empty ticks.
 
-    def __init__(self, scheduler: Scheduler, broker: Broker, *, due: Callable[[], float | None]) -> None:
+    `due` tells for each of its tasks in how many seconds there will be anything to do, None for never.
+    """
+
+    def __init__(
+        self, scheduler: Scheduler, broker: Broker, *, due: Callable[[], Mapping[str, float | None]]
+    ) -> None:
         self.longest_sleep = _AGAIN
         self._scheduler = scheduler
         self._broker = broker
@@ -228,15 +232,13 @@ class Beat:
         self._scheduler.after(self._scheduler.random.random() * SWEEP_SECONDS, self._tick)
 
     def _tick(self) -> None:
-        wait = self._due()
-        if wait is not None and wait <= 0.0:
-            asked = {each.task for each in self._broker.waiting}
-            for task in ("sweep", "tick"):
-                # Ticks expire, so they do not pile up.
-                if task not in asked:
-                    self._broker.send(Message(task))
-            wait = SWEEP_SECONDS
-        asleep = min(self.longest_sleep, max(SWEEP_SECONDS, wait if wait is not None else self.longest_sleep))
+        waits = {task: wait for task, wait in self._due().items() if wait is not None}
+        asked = {each.task for each in self._broker.waiting}
+        for task, wait in waits.items():
+            # Ticks expire, so they do not pile up.
+            if wait <= 0.0 and task not in asked:
+                self._broker.send(Message(task))
+        asleep = max(SWEEP_SECONDS, min(self.longest_sleep, *waits.values(), self.longest_sleep))
         self._scheduler.after(asleep, self._tick)
 
 
