@@ -25,6 +25,9 @@ _QUICK = 0.02
 _LATENCY = 1.5
 _DEAF = 0.5
 
+PILL = "poison pill"
+"""What makes an order kill each process that normalizes it."""
+
 
 class Away(Exception):
     """The database did not answer: what was asked of it is done, or not."""
@@ -93,9 +96,7 @@ class Actor:
         process.check()
         roll = self.scheduler.random.random()
         if roll < faults.crash:
-            self.counts["crashes"] += 1
-            self.scheduler.tell(self.name, f"is killed {where}")
-            process.kill()
+            self.die(where)
         roll -= faults.crash
         if roll < faults.pause:
             self._pause(process, where)
@@ -127,10 +128,12 @@ class Actor:
             self.counts["out of time"] += 1
             raise TimeUp
 
-    @property
-    def is_deaf(self) -> bool:
-        """Whether its time limits could not reach it, because all of it was stopped."""
-        return self._is_deaf
+    def die(self, why: str) -> None:
+        """The process ends here."""
+        assert self._process is not None
+        self.counts["crashes"] += 1
+        self.scheduler.tell(self.name, f"is killed {why}")
+        self._process.kill()
 
 
 class StoreGateway:
@@ -272,6 +275,8 @@ class ShopGateway(_Peer):
         return self._shop.complete(bodies)
 
     def normalize(self, body: str, *, prefix: str) -> Order:
+        if PILL in body:
+            self._actor.die("of an order that kills whoever reads it")
         return self._shop.normalize(body, prefix=prefix)
 
     def worth(self, body: str) -> Any:

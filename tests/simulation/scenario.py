@@ -6,6 +6,7 @@ from random import Random
 
 from tests.fakes.sales_channel import FakeSalesChannel, fake_body
 from tests.simulation.faults import Faults
+from tests.simulation.gateways import PILL
 from tests.simulation.middleware import World
 from tests.simulation.processes import Receiver
 from tests.simulation.scheduler import Scheduler
@@ -13,6 +14,7 @@ from tests.simulation.scheduler import Scheduler
 NEW_ITEM, BAD_ITEM = "NEW-1", "BAD-9"
 _ITEMS = ("COMP-A", "COMP-B", "KIT-1", "comp-c")
 _LAG = 240.0
+_PILLS = 0.01
 
 
 class Scenario:
@@ -76,6 +78,7 @@ class Scenario:
             tax=self._amount() if self._random.random() < 0.5 else "0.00",
             store_credit=credit,
             email=email,
+            note=PILL if self._random.random() < _PILLS else "",
             at=channel.now,
         )
         channel.put(body)

@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from tests.simulation.checker import Checker, sweep_due, tick_due
 from tests.simulation.faults import CALM, WORST, Faults, drawn
 from tests.simulation.gateways import Actor
 from tests.simulation.middleware import LIMITS, T_LATE, Passes, World, connect, parts_of
+from tests.simulation.observer import Observer
 from tests.simulation.processes import Beat, Broker, Receiver, Worker, as_tasks
 from tests.simulation.scenario import Scenario
 from tests.simulation.scheduler import EPOCH, Scheduler
@@ -55,23 +55,6 @@ def simulate(
     return _Run(seed, open_database=open_database, variant=variant, trace=trace).outcome()
 
 
-class _Observed:
-    """The store, with somebody who looks at what a page has done."""
-
-    def __init__(self, store: object, page_stored: Callable[[int], None]) -> None:
-        self._store = store
-        self._page_stored = page_stored
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    def store_page(self, *, site_id: int, **arguments: Any) -> Any:
-        store: Any = self._store
-        found = store.store_page(site_id=site_id, **arguments)
-        self._page_stored(site_id)
-        return found
-
-
 class _Run:
     def __init__(
         self, seed: int, *, open_database: OpenDatabase, variant: Variant, trace: Callable[[str], None] | None
@@ -101,6 +84,7 @@ class _Run:
         orders = self._set_up()
         with as_tasks(self.scheduler):
             self.scheduler.run(until=_TROUBLED)
+            # Nobody's finally has a say in it: what is unfinished at any moment can be found again.
             self._checker.next_times()
             for actor in self._actors:
                 actor.faults = CALM
@@ -132,7 +116,7 @@ class _Run:
             self._world.shops[name] = FakeSalesChannel()
             self._world.ahead[name] = timedelta(seconds=random.choice((0.0, 1.0, random.uniform(-3600.0, 3600.0))))
         connect(self._database.store, self._world, late=self._variant.late, most=random.choice((1, 100, 100)))
-        store = _Observed(self._database.store, self._checker.page_stored)
+        store = Observer(self._database.store, self._database.rows, self._checker)
         passes = Passes(self.scheduler.now)
         for number in range(1, _WORKERS + 1):
             actor = self._actor(f"worker-{number}")

@@ -67,7 +67,7 @@ def memory(clock: Callable[[], datetime]) -> Database:
     data = Tables()
 
     def rows(table: str) -> Sequence[Row]:
-        return [vars(row) for row in data.named(table)]
+        return [vars(row) for row in data.by_name[table]]
 
     return Database(store=cast("Store", MemoryStore(data, clock=clock)), rows=rows)
 

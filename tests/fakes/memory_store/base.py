@@ -4,6 +4,7 @@ import functools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,9 +27,7 @@ class MemoryTable:
         self.table = table
         self.rows: dict[int, Row] = {}
         self._last_id = 0
-        self._empty = {
-            column.name: getattr(column.default, "arg", None) for column in table.c if column.name != "id"
-        }
+        self._empty = _defaults(table)
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows.values())
@@ -49,6 +48,11 @@ class MemoryTable:
     def clear(self) -> None:
         """No rows."""
         self.rows.clear()
+
+
+@cache
+def _defaults(table: Table) -> dict[str, Any]:
+    return {column.name: getattr(column.default, "arg", None) for column in table.c if column.name != "id"}
 
 
 class Tables:
@@ -75,14 +79,7 @@ class Tables:
         self.waits = MemoryTable(tables.waits)
         self.deliveries = MemoryTable(tables.deliveries)
         self.alerts = MemoryTable(tables.alerts)
-
-    def all(self) -> Iterator[MemoryTable]:
-        """Every table, those first that others point to."""
-        return (each for each in vars(self).values() if isinstance(each, MemoryTable))
-
-    def named(self, name: str) -> MemoryTable:
-        """The table that has this name in the database."""
-        return next(each for each in self.all() if each.table.name == name)
+        self.by_name = {each.table.name: each for each in vars(self).values() if isinstance(each, MemoryTable)}
 
 
 class Base:

@@ -33,7 +33,7 @@ class MemoryHarness:
     def execute(self, sql: str) -> None:
         with self._copied() as connection:
             connection.execute(text(sql))
-            for table in self.data.all():
+            for table in self.data.by_name.values():
                 table.clear()
                 for row in connection.execute(table.table.select()).mappings():
                     table.put(dict(row))
@@ -43,7 +43,7 @@ class MemoryHarness:
         with self._engine.begin() as connection:
             for table in reversed(metadata.sorted_tables):
                 connection.execute(table.delete())
-            for each in self.data.all():
+            for each in self.data.by_name.values():
                 rows = [dict(vars(row)) for row in each]
                 if rows:
                     connection.execute(each.table.insert(), rows)
