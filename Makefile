@@ -1,16 +1,18 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Each makes .venv first, where it is not yet whole.
 
 PYTEST_ARGS ?=
+SEEDS ?= 500
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow bench lint venv venv-test clean
+.PHONY: help demo test test-slow bench simulate lint venv venv-test clean
 
 help: ## What there is
 	@echo "make demo          shop, middleware and ERP on this machine, until Ctrl-C; 'make demo ONCE=1' ends by itself"
 	@echo "make test          the tests; 'make test PYTEST_ARGS=\"-k kits\"' passes arguments on"
 	@echo "make test-slow     the tests that start, kill and restart real processes, and the demo and the benchmark"
 	@echo "make bench         how fast it is, beside a naive script; 'make bench BENCH_ARGS=\"--orders 200\"', '--help' tells the rest"
+	@echo "make simulate      the road under one scheduler with every trouble, and mutants that it must catch; 'make simulate SEEDS=20000'"
 	@echo "make lint          ruff, mypy and import-linter"
 	@echo "make venv          only .venv, with what the program needs to run"
 	@echo "make clean         takes away .venv, var and caches"
@@ -27,6 +29,9 @@ test-slow: venv-test
 
 bench: venv-test
 	@exec .venv/bin/python -m tests.bench $(BENCH_ARGS)
+
+simulate: venv-test
+	@exec .venv/bin/python -m tests.simulation --seeds $(SEEDS) $(SIMULATE_ARGS)
 
 lint: venv-test
 	@.venv/bin/ruff check

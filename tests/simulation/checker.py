@@ -133,8 +133,8 @@ class _AtRest:
                 if not documents:
                     yield "lost", f"{number} counts as done, and the ERP has no document"
             case State.REJECTED:
-                if len(errors) != 1:
-                    yield "lost", f"{number} is rejected and has {len(errors)} open errors"
+                if not errors:
+                    yield "lost", f"{number} is rejected and has no open error"
             case State.CLOSED:
                 if eligible:
                     yield "lost", f"{number} is closed although its shop wants it"

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -58,13 +59,15 @@ class Actor:
         self.limits = limits
         self.counts = counts
         self.watch = watch
+        self.task = ""
         self.skew = scheduler.random.uniform(-3600.0, 3600.0)
         self._process: Process | None = None
         self._started = self._paused = 0.0
         self._is_told = self._is_deaf = False
 
-    def begin(self, process: Process) -> None:
+    def begin(self, process: Process, *, task: str) -> None:
         """A task begins."""
+        self.task = task
         self._process = process
         self._started = self.scheduler.seconds
         self._paused = 0.0
@@ -375,7 +378,8 @@ class ErpGateway(_Peer):
 
         def commit() -> None:
             actor.scheduler.tell("erp", "commits late what nobody waits for any more")
-            write()
+            with suppress(Unknown):
+                write()
 
         actor.scheduler.after(delay, commit)
 

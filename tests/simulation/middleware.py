@@ -10,7 +10,9 @@ from typing import Any, cast
 from app.domain.kits import Component
 from app.domain.windows import Window
 from app.ports.connector import Account, Connector
-from app.ports.erp import Erp, ErpItem
+from app.domain.order import Order
+from app.errors import OrderSyncError, Unknown
+from app.ports.erp import Draft, Erp, ErpCustomer, ErpDocument, ErpItem, Told
 from app.ports.hooks import Delivery, HookDesk, HookKeys, Hooks, Received
 from app.ports.sales_channel import SalesChannel
 from app.ports.store import ErpRow, NewErp, NewSite, Site, Store
@@ -87,6 +89,23 @@ class Passes:
         self._found |= {(erp_id, item.number): (now, item) for item in items}
 
 
+class Books(FakeErp):
+    """The ERP's books. With `unique` it refuses a second document of a number, and a second customer of an address."""
+
+    unique = False
+
+    def create_customer(self, order: Order, *, told: Told) -> ErpCustomer:
+        email = order.bill.email.lower()
+        if self.unique and any(each.email.lower() == email for each in self.customers):
+            raise Unknown("There is such a customer already.")
+        return super().create_customer(order, told=told)
+
+    def _write(self, draft: Draft) -> ErpDocument | OrderSyncError:
+        if self.unique and self._with_number(draft.external_number):
+            return Unknown("There is such a document already.")
+        return super()._write(draft)
+
+
 @dataclass
 class World:
     """What lies outside: the shops by their names, and the ERP's books."""
@@ -94,7 +113,7 @@ class World:
     clock: Callable[[], datetime]
     shops: dict[str, FakeSalesChannel] = field(default_factory=dict)
     ahead: dict[str, timedelta] = field(default_factory=dict)
-    books: FakeErp = field(default_factory=FakeErp)
+    books: Books = field(default_factory=Books)
 
     def time_at(self, shop: str) -> datetime:
         """What the shop's clock shows, which tells whole seconds."""

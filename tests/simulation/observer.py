@@ -1,11 +1,13 @@
-"""Stands before the store and sees to it that whoever has lost a lease changes nothing."""
+"""Stands before the store and looks: nobody claims what another works on, and whoever has lost a lease changes nothing."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from tests.simulation.checker import Checker
 from tests.simulation.stores import Rows
 
+_CLAIMS = ("claim", "claim_steps")
 _UNDER_A_TOKEN = ("settle", "write", "intend", "settle_steps")
 _WATCHED = ("rm_thread", "rm_step")
 
@@ -13,8 +15,9 @@ _WATCHED = ("rm_thread", "rm_step")
 class Observer:
     """The store, looked at before and after each change that needs a lease."""
 
-    def __init__(self, store: object, rows: Rows, checker: Checker) -> None:
+    def __init__(self, store: object, rows: Rows, checker: Checker, *, now: Callable[[], datetime]) -> None:
         self._store = store
+        self._now = now
         self._rows = rows
         self._checker = checker
 
@@ -22,6 +25,8 @@ class Observer:
         method = getattr(self._store, name)
         if name in _UNDER_A_TOKEN:
             method = self._under_a_token(name, method)
+        elif name in _CLAIMS:
+            method = self._claim(method)
         elif name == "store_page":
             method = self._page(method)
         self.__dict__[name] = method
@@ -39,10 +44,31 @@ class Observer:
 
         return call
 
+    def _claim(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, token: str, **kwargs: Any) -> Any:
+            leased = self._leased()
+            found = method(*args, token=token, **kwargs)
+            for place, holder in self._leased().items():
+                if leased.get(place, holder) != holder:
+                    self._checker.fail("lease", f"{place} was claimed although somebody works on it")
+            return found
+
+        return call
+
+    def _leased(self) -> dict[str, str]:
+        """Who has a lease on what, as far as it has not ended."""
+        now = self._now()
+        return {
+            f"{table} {row['id']}": row["lease_token"]
+            for table in _WATCHED
+            for row in self._rows(table)
+            if row["lease_until"] is not None and row["lease_until"] > now
+        }
+
     def _others(self, ours: set[int]) -> list[dict[str, Any]]:
-        """The rows of all orders but these."""
+        """The rows of all orders but these, without their trail: what was sent is told of, whoever has the order by now."""
         return [
-            dict(row)
+            {**row, "event_count": None, "event_head": None}
             for table in _WATCHED
             for row in self._rows(table)
             if row.get("thread_id", row["id"]) not in ours

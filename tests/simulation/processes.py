@@ -27,6 +27,7 @@ _LONGEST_RESTART = 20.0
 _LATE_MESSAGE = 300.0
 _AGAIN = 60.0
 _TRIES = 3
+_CLOCKWORK = ("sweep", "tick")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,8 @@ class _Task:
 class Broker:
     """Brings messages to workers: lost, twice or late, as chance has it."""
 
-    def __init__(self, scheduler: Scheduler) -> None:
+    def __init__(self, scheduler: Scheduler, *, sweeper_alone: bool = False) -> None:
+        self.sweeper_alone = sweeper_alone
         self.waiting: list[Message] = []
         self.workers: list[Worker] = []
         self.under_way = 0
@@ -77,7 +79,7 @@ class Broker:
         delay = countdown
         if by is not None:
             faults = by.faults
-            if by.chance(faults.lost_message):
+            if by.chance(faults.lost_message) or (self.sweeper_alone and by.task not in _CLOCKWORK):
                 by.counts["lost messages"] += 1
                 self._scheduler.tell(by.name, f"sends {message}, which is lost")
                 return
@@ -117,7 +119,7 @@ class Worker:
         self.is_free = False
 
         def body(process: Process) -> None:
-            self._actor.begin(process)
+            self._actor.begin(process, task=message.task)
             self._actor.scheduler.tell(self._actor.name, f"begins {message}")
             self._run(message)
 
@@ -266,7 +268,7 @@ class Receiver:
 
         def body(process: Process) -> None:
             nonlocal answered
-            self._actor.begin(process)
+            self._actor.begin(process, task="receive")
             answered = self._receive(site, delivery, order_id)
 
         def ended(_killed: bool) -> None:

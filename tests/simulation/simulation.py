@@ -1,7 +1,7 @@
 """One run: a seed in, what was found to be wrong out. Everything in it follows from the seed."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -28,10 +28,16 @@ _HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """What is simulated: the settings and the worst that may happen. The first is what the program promises to survive."""
+    """What is simulated: the setting T_LATE, the worst that may happen, and whether the ERP itself refuses duplicates.
+
+    `sweeper_alone`: every message is lost but those that the sweeper and the clock send. As it stands without changes, a
+    variant is what the program promises to survive.
+    """
 
     late: float = T_LATE
     worst: Faults = WORST
+    unique: bool = False
+    sweeper_alone: bool = False
 
 
 @dataclass(slots=True)
@@ -75,7 +81,7 @@ class _Run:
             now=self.scheduler.now,
             tell=lambda sentence: self.scheduler.tell("checker", sentence),
         )
-        self._broker = Broker(self.scheduler)
+        self._broker = Broker(self.scheduler, sweeper_alone=variant.sweeper_alone)
         self._actors: list[Actor] = []
         self._scenario = Scenario(self.scheduler, self._world, faults=self._faults, lasts=_TROUBLED)
 
@@ -115,8 +121,9 @@ class _Run:
         for name in names:
             self._world.shops[name] = FakeSalesChannel()
             self._world.ahead[name] = timedelta(seconds=random.choice((0.0, 1.0, random.uniform(-3600.0, 3600.0))))
+        self._world.books.unique = self._variant.unique
         connect(self._database.store, self._world, late=self._variant.late, most=random.choice((1, 100, 100)))
-        store = Observer(self._database.store, self._database.rows, self._checker)
+        store = Observer(self._database.store, self._database.rows, self._checker, now=self.scheduler.now)
         passes = Passes(self.scheduler.now)
         for number in range(1, _WORKERS + 1):
             actor = self._actor(f"worker-{number}")
@@ -150,8 +157,3 @@ class _Run:
             "sweep": None if sweep_at is None else (sweep_at - now).total_seconds(),
             "tick": (tick_due(rows, now) - now).total_seconds(),
         }
-
-
-def summed(outcomes: Sequence[Outcome]) -> Counter[str]:
-    """The troubles of several runs together."""
-    return sum((each.counts for each in outcomes), Counter())
