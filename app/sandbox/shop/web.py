@@ -390,9 +390,11 @@ class _Control:
         return _plain([dataclasses.asdict(one) for one in list(self.middleware.log)])
 
     def orders(self) -> Response:
-        """GET id, status, date and mark of every order; POST adds raw bodies."""
+        """GET id, status, date and mark of every order, with ``?full=1`` its body too; POST adds raw bodies."""
         if request.method == "GET":
-            return _plain(self.shop.overview())
+            full = request.args.get("full") in ("1", "true")
+            rows = self.shop.overview()
+            return _plain([{**row, "body": self.shop.order(row["id"])} for row in rows] if full else rows)
         data = self.data()
         announce = request.args.get("announce") in ("1", "true")
         added = self.shop.add_orders(data if isinstance(data, list) else [data], announce=announce)
