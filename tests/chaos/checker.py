@@ -69,9 +69,7 @@ class _Seen:
         self.documents: dict[str, list[Document]] = defaultdict(list)
         for document in state.documents:
             self.documents[document.external.upper()].append(document)
-        self.threads = {
-            (row["site_id"], row["platform_order_id"]): row for row in state.tables["rm_thread"]
-        }
+        self.threads = {(row["site_id"], row["platform_order_id"]): row for row in state.tables["rm_thread"]}
         self.orders = {row["thread_id"]: row for row in state.tables["rm_order"]}
         self.errors: dict[int, list[Row]] = defaultdict(list)
         for row in state.tables["rm_error_orders"]:
@@ -135,7 +133,9 @@ def _of_document(
         found.counts["amended"] += 1
         kept = seen.amended[thread["id"], thread["amended_version"]]
         if kept != order.total:
-            found.wrong.append(f"{name} is kept as an amendment of {kept} and stands at {order.total} in its shop.")
+            found.wrong.append(
+                f"{name} is kept as an amendment of {kept} and stands at {order.total} in its shop."
+            )
         total = seen.amended[thread["id"], thread["version"]]
     elif not order.wanted:
         found.wrong.append(f"{name} was cancelled after its document was made, and nothing of it is stored.")
@@ -221,7 +221,9 @@ def _check_rows(state: State, found: Findings, *, at: datetime) -> None:
     for row in _states(tables["rm_thread"], _UNFINISHED):
         _check_next(row, f"The order {row['order_number'] or row['platform_order_id']}", found, at=at)
     for row in _states(tables["rm_step"], _STEP_UNFINISHED):
-        _check_next(row, f"The step {row['kind']} of thread {row['thread_id']} ({row['state']})", found, at=at)
+        _check_next(
+            row, f"The step {row['kind']} of thread {row['thread_id']} ({row['state']})", found, at=at
+        )
     found.stuck += [
         f"The delivery {row['id']} was never read." for row in tables["rm_delivery"] if row["done_at"] is None
     ]

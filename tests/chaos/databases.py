@@ -191,7 +191,9 @@ class MariaDb(_Server):
         self._password = secrets.token_hex(8)
         folder = Path(tempfile.mkdtemp(prefix="ordersync-mdb-", dir="/tmp"))
         login = f"root:{self._password}"
-        super().__init__(folder, f"mariadb+pymysql://{login}@127.0.0.1:{self._port}/ordersync?charset=utf8mb4")
+        super().__init__(
+            folder, f"mariadb+pymysql://{login}@127.0.0.1:{self._port}/ordersync?charset=utf8mb4"
+        )
         user = self.user()
         if user is not None:
             os.chown(folder, user, user)

@@ -89,7 +89,12 @@ def connect(told: Mapping[str, str], peers: Peers) -> None:
     ordersync(told, "kits", "import", str(kits))
     common = ("--allow-private", "--set", "max_orders_per_run=10000", "--set", "overlap=60")
     for peer, platform, path, own in (
-        (peers.woo, "woocommerce", "", ("--credential", "key=ck_sandbox", "--credential", "secret=cs_sandbox")),
+        (
+            peers.woo,
+            "woocommerce",
+            "",
+            ("--credential", "key=ck_sandbox", "--credential", "secret=cs_sandbox"),
+        ),
         (
             *(peers.big, "bigcommerce", "/stores/sandbox1"),
             # A change after the mark would else be known by its webhook alone, and webhooks are lost here.
@@ -102,7 +107,10 @@ def connect(told: Mapping[str, str], peers: Peers) -> None:
         name, prefix = SITES[peer.name]
         url = f"{peer.proxy.url}{path}"
         ordersync(
-            told, *("site", "add", name, "--platform", platform, "--prefix", prefix, "--url", url), *common, *own
+            told,
+            *("site", "add", name, "--platform", platform, "--prefix", prefix, "--url", url),
+            *common,
+            *own,
         )
 
 

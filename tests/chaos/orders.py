@@ -158,7 +158,12 @@ def _as_new(recorded: Json, order_id: int) -> Json:
     """A recorded order as if it came in now."""
     body = copy.deepcopy(recorded)
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    body |= {"id": order_id, "number": str(order_id), "order_key": f"wc_order_chaos{order_id}", "meta_data": []}
+    body |= {
+        "id": order_id,
+        "number": str(order_id),
+        "order_key": f"wc_order_chaos{order_id}",
+        "meta_data": [],
+    }
     for name in ("created", "modified", "paid"):
         body |= {f"date_{name}": now, f"date_{name}_gmt": now}
     body["status"] = "processing"

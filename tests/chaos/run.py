@@ -149,7 +149,9 @@ class Run:
         findings = check(self._state(peers, database), at=at)
         audit = ordersync(told, "audit", "verify", check=False)
         if audit.returncode:
-            findings.wrong.append(f"`ordersync audit verify`: {(audit.stderr or audit.stdout).strip()[-300:]}")
+            findings.wrong.append(
+                f"`ordersync audit verify`: {(audit.stderr or audit.stdout).strip()[-300:]}"
+            )
         if quiet:
             findings.stuck.append(f"It never became quiet: {quiet}.")
         return self._report(peers, traffic, findings)
@@ -171,7 +173,9 @@ class Run:
     ) -> Traffic:
         """Orders, faults and kills, each from a chance of its own, so that more of one does not change the others."""
         wishes = self._wishes
-        chances = {name: random.Random(f"{wishes.seed}:{name}") for name in ("orders", "faults", "kills", "changes")}
+        chances = {
+            name: random.Random(f"{wishes.seed}:{name}") for name in ("orders", "faults", "kills", "changes")
+        }
         traffic = Traffic(peers, chance=chances["orders"], orders=wishes.orders)
         monkey = Monkey(
             middleware,
@@ -188,7 +192,9 @@ class Run:
         def is_on() -> bool:
             return time.monotonic() < until
 
-        for moment in sorted(chances["orders"].uniform(0, wishes.seconds * 0.97) for _ in range(wishes.orders)):
+        for moment in sorted(
+            chances["orders"].uniform(0, wishes.seconds * 0.97) for _ in range(wishes.orders)
+        ):
             self._agenda.later(moment, traffic.place)
         for moment in sorted(chances["kills"].uniform(0.5, wishes.seconds) for _ in range(wishes.kills)):
             self._agenda.later(moment, lambda: self._kill(monkey))
@@ -231,7 +237,9 @@ class Run:
         self._history.note("fault", what=peers.spoil(chance))
 
     def _weather(self, peers: Peers, chance: random.Random) -> None:
-        self._history.note("weather", **{name: str(each) for name, each in peers.change_weather(chance).items()})
+        self._history.note(
+            "weather", **{name: str(each) for name, each in peers.change_weather(chance).items()}
+        )
 
     def _calm(self, peers: Peers, traffic: Traffic) -> None:
         peers.clear()
@@ -291,4 +299,3 @@ class Run:
             "seed": wishes.seed,
             "found": sentences[:_SHOWN],
         }
-
