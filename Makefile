@@ -2,15 +2,17 @@
 
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+CHAOS_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow bench lint venv venv-test clean
+.PHONY: help demo test test-slow bench chaos lint venv venv-test clean
 
 help: ## What there is
 	@echo "make demo          shop, middleware and ERP on this machine, until Ctrl-C; 'make demo ONCE=1' ends by itself"
 	@echo "make test          the tests; 'make test PYTEST_ARGS=\"-k kits\"' passes arguments on"
 	@echo "make test-slow     the tests that start, kill and restart real processes, and the demo and the benchmark"
 	@echo "make bench         how fast it is, beside a naive script; 'make bench BENCH_ARGS=\"--orders 200\"', '--help' tells the rest"
+	@echo "make chaos         kills and faults by the dozen, then a judge; 'make chaos ORDERS=2000 KILLS=40 SEED=7 DATABASE=sqlite'"
 	@echo "make lint          ruff, mypy and import-linter"
 	@echo "make venv          only .venv, with what the program needs to run"
 	@echo "make clean         takes away .venv, var and caches"
@@ -27,6 +29,10 @@ test-slow: venv-test
 
 bench: venv-test
 	@exec .venv/bin/python -m tests.bench $(BENCH_ARGS)
+
+chaos: venv-test
+	@exec .venv/bin/python -m tests.chaos $(if $(ORDERS),--orders $(ORDERS)) $(if $(KILLS),--kills $(KILLS)) \
+	  $(if $(SEED),--seed $(SEED)) $(if $(DATABASE),--database $(DATABASE)) $(CHAOS_ARGS)
 
 lint: venv-test
 	@.venv/bin/ruff check

@@ -105,6 +105,8 @@ def _check_order(order: ShopOrder, seen: _Seen, found: Findings) -> None:
             found.wrong.append(f"{name} has a document but no row.")
         elif order.wanted:
             found.lost.append(f"{name} was never stored.")
+        else:
+            found.counts["cancelled_unread"] += 1
         return
     if order.marked and thread["id"] not in seen.orders:
         found.wrong.append(f"{name} is marked in its shop and has no row in rm_order.")

@@ -11,7 +11,6 @@ from decimal import Decimal
 from typing import Any
 
 import requests
-from requests_oauthlib import OAuth1Session
 
 from app.errors import Misconfigured
 from app.runtime import ProcessGroup
@@ -62,10 +61,8 @@ class Peers:
         return (self.woo, self.big, self.erp)
 
     def edit_woo(self, order_id: int, changes: Mapping[str, Any]) -> None:
-        """Change an order as the shop's own people do, directly and not through the proxy."""
-        with OAuth1Session("ck_sandbox", client_secret="cs_sandbox", signature_type="query") as session:
-            url = f"http://127.0.0.1:{self.woo.port}/wp-json/wc/v3/orders/{order_id}"
-            session.put(url, json=changes, timeout=_DOOR_SECONDS).raise_for_status()
+        """Change an order as the shop's own people do, by a door at which no fault waits."""
+        self.woo.tell("POST", f"orders/{order_id}/update", dict(changes))
 
     def edit_big(self, order_id: int, changes: Mapping[str, Any]) -> None:
         """The same in the other shop."""
@@ -75,11 +72,7 @@ class Peers:
         """Order one fault somewhere; what it is."""
         peer = chance.choices(self.all(), weights=(2, 2, 4))[0]
         kind, fault = _fault(peer.name, chance)
-        try:
-            peer.order_fault(kind, **fault)
-        except requests.HTTPError:
-            # A request to the control door that meets a fault of an earlier one.
-            return ""
+        peer.order_fault(kind, **fault)
         return f"{peer.name}:{kind}"
 
     def change_weather(self, chance: random.Random) -> Mapping[str, Weather]:
@@ -106,10 +99,10 @@ class Peers:
 def _weather(chance: random.Random) -> Weather:
     return Weather(
         latency=chance.choice((0.0, 0.05, 0.2, 0.8)),
-        reset=chance.choice((0.0, 0.02, 0.05)),
-        lost=chance.choice((0.0, 0.02, 0.05)),
-        half_open=chance.choice((0.0, 0.01, 0.02)),
-        cut=chance.choice((0.0, 0.02, 0.04)),
+        reset=chance.choice((0.0, 0.02, 0.1)),
+        lost=chance.choice((0.0, 0.05, 0.1)),
+        half_open=chance.choice((0.0, 0.02, 0.05)),
+        cut=chance.choice((0.0, 0.05, 0.1)),
         cut_after=chance.choice((0, 20, 120, 400, 3000)),
     )
 
