@@ -30,7 +30,7 @@ from tests.chaos.state import read_state
 
 _LOOK_SECONDS = 0.05
 _START_SECONDS = 60.0
-_FAULT_SECONDS = 1.2
+_FAULT_SECONDS = 0.6
 _WEATHER_SECONDS = 6.0
 _HOOKS_SECONDS = 4.0
 _KILL_SECONDS = 5.0
