@@ -13,6 +13,8 @@ from pathlib import Path
 from app.errors import OrderSyncError, UsageError
 from app.runtime import exclusive_lock
 from tests.chaos.databases import NAMES
+from tests.chaos.peers import FAULTS
+from tests.chaos.quiet import PATIENCE
 from tests.chaos.run import Run, Wishes
 
 _WRONG_USE = 2
@@ -51,7 +53,10 @@ def _wishes(arguments: Sequence[str] | None) -> Wishes:
     parser.add_argument("--database", choices=NAMES, default="postgresql")
     parser.add_argument("--var", type=Path, help="folder of the run, wiped first (var/chaos/DATABASE)")
     parser.add_argument("--fault", default="", help="a deliberate fault in the middleware: blind")
-    parser.add_argument("--unspoiled", action="store_true", help="no faults: only orders and kills")
+    parser.add_argument("--faults", choices=FAULTS, default="all", help="what the shops and the ERP do")
+    parser.add_argument(
+        "--patience", type=float, default=PATIENCE, help="seconds to wait for something to move"
+    )
     options = parser.parse_args(arguments)
     if options.orders < 1 or options.kills < 0:
         raise UsageError("--orders is 1 at least, --kills 0.")
@@ -62,7 +67,8 @@ def _wishes(arguments: Sequence[str] | None) -> Wishes:
         database=options.database,
         var=(options.var or Path("var") / "chaos" / options.database).resolve(),
         fault=options.fault,
-        spoiled=not options.unspoiled,
+        faults=options.faults,
+        patience=options.patience,
     )
 
 

@@ -113,7 +113,7 @@ def _check_order(order: ShopOrder, seen: _Seen, found: Findings) -> None:
     bad = order.wrong or any(sku not in seen.items for sku in order.skus)
     errors = seen.errors.get(thread["id"], [])
     if documents:
-        seen.cents += _of_document(order, thread, documents[0], name, seen, found)
+        seen.cents += _of_document(order, thread, documents[0], seen, found)
         if bad:
             found.wrong.append(f"{name} cannot be right and has a document.")
         if errors:
@@ -122,10 +122,9 @@ def _check_order(order: ShopOrder, seen: _Seen, found: Findings) -> None:
     _without_document(order, thread, errors, name, found, bad=bad)
 
 
-def _of_document(
-    order: ShopOrder, thread: Row, document: Document, name: str, seen: _Seen, found: Findings
-) -> int:
+def _of_document(order: ShopOrder, thread: Row, document: Document, seen: _Seen, found: Findings) -> int:
     """The cents that the document has to come to."""
+    name = seen.external(order)
     found.counts["exported"] += 1
     if thread["state"] != "done":
         found.wrong.append(f"{name} has a document and is {thread['state']}: {thread['reason']}")

@@ -78,20 +78,21 @@ class Monkey:
                 pids = [self._middleware.pid("worker"), *self._middleware.pool()]
                 return _killed([pid for pid in pids if pid is not None])
             case "child" | "child_stopped":
-                pool = self._middleware.pool()
-                if not pool:
-                    return None
-                victim = self._chance.choice(pool)
-                return _killed([victim]) if kind == "child" else self._stop(kind, victim)
+                return self._do_to_child(kind)
             case "broker" | "broker_stopped" | "flush":
                 return self._do_to_broker(kind)
-            case "database":
-                return self._kill_database()
-            case "connection":
-                return "one" if self._database.kill_one(self._chance.randrange(100)) else None
+            case "database" | "connection":
+                return self._do_to_database(kind)
             case _:
                 pid = self._middleware.pid(kind)
                 return None if pid is None else _killed([pid])
+
+    def _do_to_child(self, kind: str) -> str | None:
+        pool = self._middleware.pool()
+        if not pool:
+            return None
+        victim = self._chance.choice(pool)
+        return _killed([victim]) if kind == "child" else self._stop(kind, victim)
 
     def _stop(self, kind: str, pid: int) -> str:
         seconds = self._chance.uniform(*_STOPPED[kind])
@@ -121,7 +122,9 @@ class Monkey:
             return None
         return "all"
 
-    def _kill_database(self) -> str | None:
+    def _do_to_database(self, kind: str) -> str | None:
+        if kind == "connection":
+            return "one" if self._database.kill_one(self._chance.randrange(100)) else None
         if not self._database.kill():
             return None
         away = self._chance.uniform(*_AWAY)

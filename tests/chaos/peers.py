@@ -19,6 +19,9 @@ from tests.chaos.proxy import CALM, Proxies, Proxy, Weather
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)")
 _START_SECONDS = 60.0
 _DOOR_SECONDS = 60.0
+FAULTS = ("all", "lost", "none")
+"""What the peers do: all faults they know, lose the ERP's answers to what was written, or nothing."""
+
 _WRITES = {"method": "POST", "path": r"salesOrders|\$batch|customers"}
 _TIMEOUT = 2.5
 _LATE = (0.5, 4.0)
@@ -68,8 +71,11 @@ class Peers:
         """The same in the other shop."""
         self.big.tell("POST", f"update/{order_id}", dict(changes))
 
-    def spoil(self, chance: random.Random) -> str:
-        """Order one fault somewhere; what it is."""
+    def spoil(self, chance: random.Random, *, only_lost: bool = False) -> str:
+        """Order one fault somewhere, or with `only_lost` one that loses the ERP's answer to a write; what it is."""
+        if only_lost:
+            self.erp.order_fault("reset_after", match=_WRITES)
+            return "erp:reset_after"
         peer = chance.choices(self.all(), weights=(2, 2, 4))[0]
         kind, fault = _fault(peer.name, chance)
         peer.order_fault(kind, **fault)

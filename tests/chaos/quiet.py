@@ -26,9 +26,10 @@ _READ = """
 class Quiet:
     """Looks whether everything has come to its end. `reads` are full readings of each site since the faults ended that are wanted."""
 
-    def __init__(self, url: str, *, reads: int = 2) -> None:
+    def __init__(self, url: str, *, reads: int = 2, patience: float = PATIENCE) -> None:
         self._url = url
         self._reads = reads
+        self._patience = patience
         self._first_runs: dict[int, int] | None = None
         self._left: dict[str, int] = {}
         self._moved_at = time.monotonic()
@@ -45,7 +46,7 @@ class Quiet:
 
     def in_vain(self) -> bool:
         """Whether nothing has moved for so long that nothing will."""
-        return time.monotonic() - self._moved_at > PATIENCE
+        return time.monotonic() - self._moved_at > self._patience
 
     def _ask(self) -> dict[str, int]:
         engine = create_engine(self._url, poolclass=NullPool)

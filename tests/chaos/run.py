@@ -25,8 +25,8 @@ from tests.chaos.monkey import Monkey
 from tests.chaos.orders import Traffic
 from tests.chaos.peers import Peers, start_peers
 from tests.chaos.proxy import Proxies
-from tests.chaos.quiet import Quiet
-from tests.chaos.state import read_state
+from tests.chaos.quiet import PATIENCE, Quiet
+from tests.chaos.state import State, big_orders, read_state, woo_orders
 
 _LOOK_SECONDS = 0.05
 _START_SECONDS = 60.0
@@ -40,7 +40,10 @@ _SHOWN = 30
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What is asked of a run. `fault` names a deliberate fault in the middleware."""
+    """What is asked of a run. `faults` are those of the peers, as in `peers.FAULTS`; `fault` is a deliberate one in the middleware.
+
+    `patience` is for how many seconds nothing may move before waiting for quiet is given up.
+    """
 
     orders: int
     kills: int
@@ -48,7 +51,8 @@ class Wishes:
     database: str
     var: Path
     fault: str = ""
-    spoiled: bool = True
+    faults: str = "all"
+    patience: float = PATIENCE
 
     @property
     def seconds(self) -> float:
@@ -200,7 +204,7 @@ class Run:
             self._agenda.later(moment, lambda: self._kill(monkey))
         changes = wishes.seconds / max(1, wishes.orders * 0.06)
         self._agenda.every(changes, lambda: self._change(traffic), while_=is_on)
-        if wishes.spoiled:
+        if wishes.faults != "none":
             self._agenda.every(_FAULT_SECONDS, lambda: self._fault(peers, chances["faults"]), while_=is_on)
             self._agenda.every(
                 _WEATHER_SECONDS, lambda: self._weather(peers, chances["faults"]), while_=is_on
@@ -234,7 +238,7 @@ class Run:
             self._history.note("changed", what=changed)
 
     def _fault(self, peers: Peers, chance: random.Random) -> None:
-        self._history.note("fault", what=peers.spoil(chance))
+        self._history.note("fault", what=peers.spoil(chance, only_lost=self._wishes.faults == "lost"))
 
     def _weather(self, peers: Peers, chance: random.Random) -> None:
         self._history.note(
@@ -248,7 +252,7 @@ class Run:
 
     def _settle(self, database: Database, middleware: Middleware, broker: EmbeddedBroker) -> dict[str, int]:
         """Wait for quiet. What is left in motion where that is in vain, else nothing."""
-        quiet = Quiet(database.url)
+        quiet = Quiet(database.url, patience=self._wishes.patience)
         looked, left = 0.0, {"": 1}
         while True:
             self._look(middleware, broker)
@@ -263,13 +267,14 @@ class Run:
                 if quiet.in_vain():
                     return left
 
-    def _state(self, peers: Peers, database: Database) -> Any:
+    def _state(self, peers: Peers, database: Database) -> State:
         return read_state(
             url=database.url,
-            woo=peers.woo.tell,
-            big=peers.big.tell,
             erp=peers.erp.tell,
-            sites=(SITES["woo"][0], SITES["big"][0]),
+            shops=(
+                (SITES["woo"][0], woo_orders, peers.woo.tell),
+                (SITES["big"][0], big_orders, peers.big.tell),
+            ),
         )
 
     def _report(self, peers: Peers, traffic: Traffic, findings: Findings) -> dict[str, Any]:

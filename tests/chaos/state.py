@@ -1,7 +1,7 @@
 """What the shops, the ERP and the database hold, read without a line of the program: control doors and plain SQL."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -175,10 +175,13 @@ def erp_items(tell: Tell) -> frozenset[str]:
     return frozenset(each["number"] for each in tell("GET", "items")["value"])
 
 
-def read_state(*, url: str, woo: Tell, big: Tell, erp: Tell, sites: tuple[str, str]) -> State:
-    """All of it, the outside first: what is written there is known here already."""
+Reader = Callable[..., list[ShopOrder]]
+
+
+def read_state(*, url: str, erp: Tell, shops: Sequence[tuple[str, Reader, Tell]]) -> State:
+    """All of it, the outside first: what is written there is known here already. `shops` are sites, how and where they are read."""
     return State(
-        orders=(*woo_orders(woo, site=sites[0]), *big_orders(big, site=sites[1])),
+        orders=tuple(order for site, reader, tell in shops for order in reader(tell, site=site)),
         documents=tuple(erp_documents(erp)),
         customers=tuple(erp_customers(erp)),
         items=erp_items(erp),
