@@ -138,6 +138,8 @@ def _of_document(order: ShopOrder, thread: Row, document: Document, seen: _Seen,
                 f"{name} is kept as an amendment of {kept} and stands at {order.total} in its shop."
             )
         total = seen.amended[thread["id"], thread["version"]]
+    elif not order.marked:
+        found.wrong.append(f"{name} has a document and is not marked in its shop.")
     elif not order.wanted:
         found.wrong.append(f"{name} was cancelled after its document was made, and nothing of it is stored.")
     if document.total != total:

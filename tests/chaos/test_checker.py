@@ -92,7 +92,7 @@ def test_a_customer_that_was_made_twice_is_a_duplicate(world: World) -> None:
 
 
 def test_a_document_with_another_total_than_its_order_is_wrong(world: World) -> None:
-    body = plain_order(2, total="20.99")
+    body = plain_order(2, total="20.99", meta_data=world.shop.order(2)["meta_data"])
     body["line_items"][0] |= {"total": "20.99", "subtotal": "20.99"}
     world.place(body)
     found = judged(world)
@@ -131,6 +131,12 @@ def test_a_bad_order_without_an_open_error_is_wrong(world: World) -> None:
 def test_a_mark_without_a_row_is_wrong(world: World) -> None:
     world.shop.update(4, {"meta_data": [{"key": world.shop.mark_key, "value": "yes"}]})
     assert judged(world).wrong == ["BGM-4 is marked in its shop and has no row in rm_order."]
+
+
+def test_an_exported_order_without_its_mark_is_wrong(world: World) -> None:
+    # As it was placed: without what was written to it since.
+    world.place(plain_order(2))
+    assert judged(world).wrong == ["BGM-2 has a document and is not marked in its shop."]
 
 
 def test_a_cursor_past_an_order_that_is_not_stored_is_wrong(world: World) -> None:
