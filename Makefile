@@ -1,16 +1,24 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Each makes .venv first, where it is not yet whole.
 
 PYTEST_ARGS ?=
+SEEDS ?= 500
 BENCH_ARGS ?=
+SOAK_ARGS ?=
+SIMULATE_ARGS ?=
+CHAOS_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow bench lint venv venv-test clean
+.PHONY: help demo test test-slow bench soak security simulate chaos lint venv venv-test clean
 
 help: ## What there is
 	@echo "make demo          shop, middleware and ERP on this machine, until Ctrl-C; 'make demo ONCE=1' ends by itself"
 	@echo "make test          the tests; 'make test PYTEST_ARGS=\"-k kits\"' passes arguments on"
 	@echo "make test-slow     the tests that start, kill and restart real processes, and the demo and the benchmark"
 	@echo "make bench         how fast it is, beside a naive script; 'make bench BENCH_ARGS=\"--orders 200\"', '--help' tells the rest"
+	@echo "make soak          a backlog of 100,000 orders beside one of 1,000: speed and memory; 'make soak SOAK_ARGS=\"--orders 5000\"'"
+	@echo "make security      the tests of every row of docs/security.md, and a table of what was seen"
+	@echo "make simulate      the road under one scheduler with every trouble, and mutants that it must catch; 'make simulate SEEDS=20000'"
+	@echo "make chaos         kills and faults by the dozen, then a judge; 'make chaos ORDERS=2000 KILLS=40 SEED=7 DATABASE=sqlite'"
 	@echo "make lint          ruff, mypy and import-linter"
 	@echo "make venv          only .venv, with what the program needs to run"
 	@echo "make clean         takes away .venv, var and caches"
@@ -27,6 +35,19 @@ test-slow: venv-test
 
 bench: venv-test
 	@exec .venv/bin/python -m tests.bench $(BENCH_ARGS)
+
+soak: venv-test
+	@exec .venv/bin/python -m tests.bench.soak $(SOAK_ARGS)
+
+security: venv-test
+	@exec .venv/bin/python -m tests.security -n 2 $(PYTEST_ARGS)
+
+simulate: venv-test
+	@exec .venv/bin/python -m tests.simulation --seeds $(SEEDS) $(SIMULATE_ARGS)
+
+chaos: venv-test
+	@exec .venv/bin/python -m tests.chaos $(if $(ORDERS),--orders $(ORDERS)) $(if $(KILLS),--kills $(KILLS)) \
+	  $(if $(SEED),--seed $(SEED)) $(if $(DATABASE),--database $(DATABASE)) $(CHAOS_ARGS)
 
 lint: venv-test
 	@.venv/bin/ruff check

@@ -1,5 +1,6 @@
 """The composition root: settings in, use-cases with real parts out. The only module that sees everything."""
 
+import contextlib
 import importlib
 import os
 import pkgutil
@@ -13,7 +14,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from cryptography.fernet import MultiFernet
 from sqlalchemy import Engine, exc, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -35,6 +35,7 @@ from app.ports.passes import SkuPasses
 from app.ports.sales_channel import SalesChannel
 from app.ports.store import Bell, ErpRow, Site, UnreadRun
 from app.runtime import broker_url
+from app.secrets import KeyRing
 from app.settings import Settings, load_settings
 from app.sync import inline, pipeline
 from app.sync.archive import archive_nightly
@@ -103,7 +104,7 @@ class OpenPeers:
     """Opens configured sites and ERPs, each once for as long as its settings stay the same."""
 
     def __init__(
-        self, settings: Settings, key: MultiFernet, *, limiters: Callable[[], Limiters] = LocalLimiters
+        self, settings: Settings, key: KeyRing, *, limiters: Callable[[], Limiters] = LocalLimiters
     ) -> None:
         self._settings = settings
         self._key = key
@@ -176,12 +177,18 @@ class OpenPeers:
         return secrets.decrypt(self._key, stored, name=name)
 
     def check_address(self, url: str, *, allow_private: bool) -> None:
-        """Refuse an address that may not be called; a name that does not resolve now may do so later."""
+        """Refuse an address that may not be called; a name that does not resolve now may do so later.
+
+        Plain http is for systems that may be private. One that was added before this rule is still called; the doctor warns of it.
+        """
         check_address(url, allow_private=allow_private)
-        try:
+        with contextlib.suppress(Retry):
             allowed_addresses(*port_of(url), allow_private=allow_private)
-        except Retry:
-            return
+        if not allow_private and not url.lower().startswith("https://"):
+            raise Misconfigured(
+                "The address must begin with https://: customers' addresses and the credentials go there. Plain http is for "
+                "systems that are added with --allow-private."
+            )
 
     def check_late(self, name: str, seconds: float) -> None:
         """T_LATE must be longer than the lease: else a write in doubt is sent again while its first attempt still runs."""
@@ -255,7 +262,7 @@ def parts_on(
     settings: Settings,
     engine: Engine,
     *,
-    key: MultiFernet,
+    key: KeyRing,
     passes: SkuPasses,
     audit_key: Callable[[], bytes],
     by: str = "",
@@ -283,14 +290,14 @@ def parts_on(
     )
 
 
-def _audit_key(engine: Engine, key: MultiFernet) -> Callable[[], bytes]:
+def _audit_key(engine: Engine, key: KeyRing) -> Callable[[], bytes]:
     """Gives the key of the audit trail's seals. Raises `Misconfigured`, when it is first needed, where it cannot be opened."""
     # Stored now: it is first needed in the midst of a transaction.
     stored = _stored_audit_key(engine, key)
     return cache(lambda: secrets.audit_key(key, stored).key)
 
 
-def _stored_audit_key(engine: Engine, key: MultiFernet) -> str:
+def _stored_audit_key(engine: Engine, key: KeyRing) -> str:
     return keys.kept(engine, _AUDIT, make=lambda last: secrets.new_audit_key(key, after_event=last))
 
 
@@ -310,7 +317,7 @@ def new_audit_key_of(program: Program) -> None:
     keys.replace(program.engine, _AUDIT, make=lambda last: secrets.new_audit_key(key, after_event=last))
 
 
-def _secret_key(program: Program) -> MultiFernet:
+def _secret_key(program: Program) -> KeyRing:
     return secrets.load_key(given=program.settings.secret_key, file=program.settings.secret_key_file)
 
 

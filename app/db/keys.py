@@ -1,12 +1,13 @@
-"""What the program keeps for itself in the database, encrypted: the key of the audit trail's seals."""
+"""What the database holds encrypted: the key of the audit trail's seals, which is the program's own, and everybody's credentials."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, func, insert, select, update
+from sqlalchemy import Column, Connection, Engine, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.db.store.base import clock_of
-from app.db.tables import ARCHIVES, events, secrets, threads
+from app.db.tables import ARCHIVES, erps, events, secrets, sites, threads
 
 
 def kept(engine: Engine, name: str, *, make: Callable[[int], str]) -> str:
@@ -48,3 +49,50 @@ def replace(engine: Engine, name: str, *, make: Callable[[int], str]) -> str:
 
 def _last_event(connection: Connection) -> int:
     return max(connection.scalar(select(func.max(each.c.id))) or 0 for each in (events, ARCHIVES[events]))
+
+
+_PLACES: tuple[tuple[str, Column[str], Column[str]], ...] = (
+    ("the ERP {}", erps.c.name, erps.c.credentials),
+    ("the site {}", sites.c.name, sites.c.credentials),
+    ("the webhooks of {}", sites.c.name, sites.c.hook_secrets),
+    ("the {} key", secrets.c.name, secrets.c.value),
+)
+"""Every column with something encrypted in it, and what each of its rows is called. A test sees that there is no other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encrypted:
+    """One thing that is stored encrypted: `what` a person calls it, and where its `token` stands."""
+
+    what: str
+    token: str
+    place: int
+    row_id: int
+
+
+def encrypted(engine: Engine) -> list[Encrypted]:
+    """Everything that is stored encrypted. What was removed keeps its row and has no credentials any more."""
+    found: list[Encrypted] = []
+    with engine.connect().execution_options(read_only=True) as connection:
+        for place, (what, name, column) in enumerate(_PLACES):
+            rows = connection.execute(
+                select(column.table.c.id, name, column)
+                .where(column.is_not(None), column != "")
+                .order_by(name)
+            )
+            found += [
+                Encrypted(what=what.format(row[1]), token=row[2], place=place, row_id=row[0]) for row in rows
+            ]
+    return found
+
+
+def exchange(engine: Engine, old: Encrypted, *, token: str) -> bool:
+    """Put another token in the place of this one, in a transaction of its own. False where it is no longer the one there."""
+    _, _, column = _PLACES[old.place]
+    with engine.begin() as connection:
+        done = connection.execute(
+            update(column.table)
+            .where(column.table.c.id == old.row_id, column == old.token)
+            .values({column.name: token})
+        )
+        return bool(done.rowcount)

@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
-from cryptography.fernet import Fernet, MultiFernet
 from sqlalchemy import Engine
 
 from app import secrets
@@ -174,14 +173,14 @@ def _looked_up(
     yield from found
 
 
-def _parts(settings: Settings, engine: Engine, *, key: MultiFernet | None = None) -> Parts:
+def _parts(settings: Settings, engine: Engine, *, key: secrets.KeyRing | None = None) -> Parts:
     """The parts for looking: calls are short, nothing is remembered. Without a key no site and no ERP can be opened."""
     patient = replace(settings, http_timeout=min(settings.http_timeout, _ONE_CALL))
-    opener = key or MultiFernet([Fernet(Fernet.generate_key())])
+    opener = key or secrets.KeyRing([secrets.SecretKey.new()])
     return parts_on(patient, engine, key=opener, passes=NoPasses(), audit_key=bytes)
 
 
-def _stored_key(settings: Settings) -> MultiFernet:
+def _stored_key(settings: Settings) -> secrets.KeyRing:
     """The key that there is; none is made. Raises `Misconfigured`."""
     if settings.secret_key is None and not settings.secret_key_file.exists():
         raise Misconfigured("There is no key that opens its credentials.")

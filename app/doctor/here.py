@@ -7,8 +7,6 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from cryptography.fernet import MultiFernet
-
 from app import secrets
 from app.errors import Misconfigured
 from app.settings import Settings, load_settings
@@ -121,7 +119,7 @@ def _readable_by_others(report: Report, found: Settings) -> Iterator[Finding]:
         yield report.warning(f"Others on this machine may read {file}.", do=f"chmod 600 {file}")
 
 
-def _not_opened(report: Report, opened: MultiFernet, stored: Mapping[str, str]) -> Iterator[Finding]:
+def _not_opened(report: Report, opened: secrets.KeyRing, stored: Mapping[str, str]) -> Iterator[Finding]:
     for name, token in stored.items():
         try:
             secrets.decrypt(opened, token, name=name)

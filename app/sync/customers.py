@@ -8,6 +8,7 @@ from app.errors import Reject, Retry, Unknown
 from app.ports.erp import Erp, ErpCustomer, Told
 from app.ports.store import CustomerLink, ErpRow
 from app.sync.options import ErpOptions
+from app.sync.owed import check_open
 from app.sync.parts import Parts
 from app.sync.policy import next_look
 
@@ -42,7 +43,7 @@ class Customers:
         return number in candidates
 
     def number(self, order: Order) -> str:
-        """The order's customer number. Raises `Reject`, `Retry`, `Unknown` or `Misconfigured`."""
+        """The order's customer number. Raises `Reject`, `Retry`, `Hold`, `Unknown` or `Misconfigured`."""
         email = _email(order)
         if not email:
             return self._default("The order has no e-mail address, and there is no default customer.")
@@ -99,6 +100,7 @@ class Customers:
 
     def _create(self, email: str, order: Order) -> str:
         store = self._parts.store
+        check_open(self._parts, self._row)
         link = self._intend(email)
         try:
             made = self._erp.create_customer(order, told=self._told)

@@ -15,7 +15,16 @@ from app.sync import standing
 from app.sync.customers import Customers
 from app.sync.options import ErpOptions, erp_options
 from app.sync.outcomes import answered, kit_parents, looked_up
-from app.sync.owed import check_reachable, failure, failures, gate, in_time, pause_channel
+from app.sync.owed import (
+    check_open,
+    check_reachable,
+    failure,
+    failures,
+    gate,
+    in_time,
+    may_write,
+    pause_channel,
+)
 from app.sync.parts import Parts, site_with_id
 from app.sync.steps import StepResult, report, step_result
 from app.sync.telling import pause_erp, tell_rejected
@@ -70,6 +79,15 @@ def _some(parts: Parts, *, batch_id: int, started: float) -> StepResult | None:
     )
     report(parts, Owed.EXPORT, batch_id, settled, claimed=len(owed), failed=failed, started=begun)
     return step_result(parts, settled, restarted=tuple(work.restarted))
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenErp:
+    """The ERP that a step's order was written for."""
+
+    row: ErpRow
+    erp: Erp
+    options: ErpOptions
 
 
 @dataclass(slots=True)
@@ -149,23 +167,23 @@ class _Export:
 
     def _deliver(self, row: ErpRow, owed: Sequence[OwedStep], left: dict[int, OwedStep]) -> None:
         """Look, and then write what is not there. A step leaves `left` when its outcome stands."""
-        erp = self.parts.peers.erp(row)
-        options = erp_options(row.settings)
+        check_open(self.parts, row)
+        to = _OpenErp(row, self.parts.peers.erp(row), erp_options(row.settings))
         asked_at = self.parts.store.now()
-        documents = erp.find_documents([step.external_number for step in owed])
-        customers = Customers(self.parts, erp, row, options, told=self.told)
+        documents = to.erp.find_documents([step.external_number for step in owed])
+        customers = Customers(self.parts, to.erp, row, to.options, told=self.told)
         customers.look_up([step.order for step in owed])
         absent = []
         for step in owed:
             found = documents[step.external_number]
-            outcome = looked_up(step, found, customers, options, asked_at=asked_at)
+            outcome = looked_up(step, found, customers, to.options, asked_at=asked_at)
             if outcome is None:
                 absent.append(step)
             else:
                 self._settle(outcome, step, left)
         kits = list(dict.fromkeys(sku for step in absent for sku in kit_parents(step)))
         items = items_of(self.parts, row, kits)
-        self._send(erp, options, customers, absent, left, items=items)
+        self._send(to, customers, absent, left, items=items)
 
     def _settle(self, outcome: StepOutcome, step: OwedStep, left: dict[int, OwedStep]) -> None:
         self.outcomes.append(outcome)
@@ -173,8 +191,7 @@ class _Export:
 
     def _send(
         self,
-        erp: Erp,
-        options: ErpOptions,
+        to: _OpenErp,
         customers: Customers,
         absent: Sequence[OwedStep],
         left: dict[int, OwedStep],
@@ -185,7 +202,7 @@ class _Export:
         waiting = list(absent)
         ready: list[tuple[OwedStep, Draft]] = []
         while (waiting or ready) and in_time(self.parts, self.started):
-            if waiting and len(ready) < erp.slice_size:
+            if waiting and len(ready) < to.erp.slice_size:
                 step = waiting.pop(0)
                 number = self._customer(step, customers)
                 if isinstance(number, str):
@@ -193,7 +210,7 @@ class _Export:
                 else:
                     self._settle(number, step, left)
                 continue
-            self._write(erp, options, ready, left)
+            self._write(to, ready, left)
             ready = []
         # No time for the rest under this lease: they are due again at once, and nothing was sent for them.
         now = self.parts.store.now()
@@ -217,31 +234,30 @@ class _Export:
 
     def _write(
         self,
-        erp: Erp,
-        options: ErpOptions,
+        to: _OpenErp,
         ready: Sequence[tuple[OwedStep, Draft]],
         left: dict[int, OwedStep],
     ) -> None:
         ours = set(self.parts.store.intend([step.step_id for step, _ in ready], token=self.token))
         sending = [(step, draft) for step, draft in ready if step.step_id in ours]
         intent_at = self.parts.store.now()
-        answers = self._answers(erp, [draft for _, draft in sending])
+        answers = self._answers(to, [draft for _, draft in sending])
         now = self.parts.store.now()
         for step, _ in sending:
             answer = answers[step.external_number]
             self._settle(
-                answered(self.parts, step, answer, options, intent_at=intent_at, now=now), step, left
+                answered(self.parts, step, answer, to.options, intent_at=intent_at, now=now), step, left
             )
         for step, _ in ready:
             # Those that are no longer ours have been taken over, or run again with a new version.
             left.pop(step.step_id, None)
 
-    def _answers(self, erp: Erp, drafts: Sequence[Draft]) -> Mapping[str, ErpDocument | OrderSyncError]:
+    def _answers(self, to: _OpenErp, drafts: Sequence[Draft]) -> Mapping[str, ErpDocument | OrderSyncError]:
         if not drafts:
             return {}
         try:
-            return erp.create_documents(
-                drafts, in_time=lambda: in_time(self.parts, self.started), told=self.told
+            return to.erp.create_documents(
+                drafts, in_time=lambda: may_write(self.parts, to.row, self.started), told=self.told
             )
         except Misconfigured as error:
             # Raised only before anything was sent.

@@ -5,9 +5,17 @@ from datetime import datetime
 
 from app.domain.road import StepState
 from app.errors import Hold, Misconfigured, OrderSyncError, Retry
-from app.ports.store import Failed, OwedStep, Site, StepOutcome, Waiting
-from app.sync.parts import Parts, maintenance_until, paused_sentence
-from app.sync.policy import HOLD_MAINTENANCE, MAX_UNSETTLED, Later, Person, after, is_open_breaker
+from app.ports.store import ErpRow, Failed, OwedStep, Site, StepOutcome, Waiting
+from app.sync.parts import Parts, erp_maintenance_until, maintenance_until, paused_sentence
+from app.sync.policy import (
+    HOLD_MAINTENANCE,
+    MAX_LOOKS_CUT_OFF,
+    MAX_UNSETTLED,
+    Later,
+    Person,
+    after,
+    is_open_breaker,
+)
 from app.sync.steps import poison
 from app.sync.telling import pause_site
 
@@ -44,8 +52,10 @@ def gate(parts: Parts, site: Site, owed: Sequence[OwedStep]) -> tuple[list[OwedS
         return [], failures(
             parts, owed, Hold(paused_sentence(now, until), kind=HOLD_MAINTENANCE, until=until)
         )
-    # What may have been sent is looked up, however often that was cut off.
-    poisoned = [step for step in owed if step.unsettled > MAX_UNSETTLED and not step.begun]
+    # What may have been sent is looked up for longer: a person could do nothing else about it either.
+    poisoned = [
+        step for step in owed if step.unsettled > (MAX_LOOKS_CUT_OFF if step.begun else MAX_UNSETTLED)
+    ]
     return (
         [step for step in owed if step not in poisoned],
         [failure(parts, step, poison(step.unsettled), now=now) for step in poisoned],
@@ -75,3 +85,21 @@ def pause_channel(parts: Parts, site: Site, error: OrderSyncError) -> None:
 def in_time(parts: Parts, started: float) -> bool:
     """Whether a call that begins now ends within the time of a task that began at `started`, and so within its lease."""
     return parts.ticks() - started + parts.limits.http_timeout < parts.limits.soft_time_limit
+
+
+def check_open(parts: Parts, row: ErpRow) -> None:
+    """Raises `Hold` where this ERP's maintenance has begun, or would begin before a call that is made now ends.
+
+    Asked right before the calls. The gate at the claim knows only the ERP that the site names today, and its answer is old where
+    the process, or the whole machine, was stopped in between.
+    """
+    until = erp_maintenance_until(parts, row, early=parts.limits.http_timeout)
+    if until is not None:
+        raise Hold(paused_sentence(parts.store.now(), until), kind=HOLD_MAINTENANCE, until=until)
+
+
+def may_write(parts: Parts, row: ErpRow, started: float) -> bool:
+    """Whether a write that begins now ends within the time of a task that began at `started`, and before maintenance begins."""
+    return (
+        in_time(parts, started) and erp_maintenance_until(parts, row, early=parts.limits.http_timeout) is None
+    )

@@ -136,11 +136,13 @@ def maintenance_until(parts: Parts, site: Site) -> datetime | None:
     return erp_maintenance_until(parts, row)
 
 
-def erp_maintenance_until(parts: Parts, row: ErpRow) -> datetime | None:
-    """When the maintenance of this ERP ends, or None while it is open."""
-    # A task asks once and may go on calling until its time is up.
-    early = timedelta(seconds=parts.limits.soft_time_limit)
-    return closed_until(parts.store.now(), windows=windows_of(parts, row), early=early)
+def erp_maintenance_until(parts: Parts, row: ErpRow, *, early: float | None = None) -> datetime | None:
+    """When the maintenance of this ERP ends, or None while it is open.
+
+    It closes so many seconds early; by default by the longest task, which asks once and may go on calling until its time is up.
+    """
+    seconds = parts.limits.soft_time_limit if early is None else early
+    return closed_until(parts.store.now(), windows=windows_of(parts, row), early=timedelta(seconds=seconds))
 
 
 def paused_sentence(now: datetime, until: datetime) -> str:

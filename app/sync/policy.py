@@ -13,6 +13,9 @@ SHORT = timedelta(seconds=300)
 MAX_UNSETTLED = 5
 """A row claimed this often without an outcome kills its process each time; a person has to look."""
 
+MAX_LOOKS_CUT_OFF = 20
+"""The same for a row of which something may be in the ERP: it is looked up so often before a person has to look."""
+
 SWEEPS_BEFORE_RINGING_AGAIN = 3
 """A due row that was rung so many sweeps ago and still waits is rung again: its message was lost, or will do no harm."""
 

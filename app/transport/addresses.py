@@ -21,8 +21,23 @@ def check_address(url: str, *, allow_private: bool) -> None:
         literal = ipaddress.ip_address(parts.hostname)
     except ValueError:
         return
-    if not allow_private and not literal.is_global:
+    if not allow_private and not is_public(literal):
         raise Misconfigured(f"{literal} is a private or local address; add --allow-private if that is meant.")
+
+
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+_TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
+"""Of networks without IPv4 of their own: the last 32 bits are the IPv4 address that is meant (RFC 6052)."""
+
+
+def is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether the address is that of one machine on the open net, also where an IPv6 address carries an IPv4 one within it."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address.is_global and not address.is_multicast
+    if address in _TRANSLATED:
+        return is_public(ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF))
+    within = address.sixtofour
+    return address.is_global and address in _UNICAST and (within is None or is_public(within))
 
 
 def is_loopback(url: str) -> bool:
@@ -49,7 +64,7 @@ def allowed_addresses(host: str, port: int, *, allow_private: bool) -> list[str]
         raise Retry(f"The name {host} could not be resolved ({error.strerror or error}).") from None
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     for address in addresses:
-        if not allow_private and not ipaddress.ip_address(address.partition("%")[0]).is_global:
+        if not allow_private and not is_public(ipaddress.ip_address(address.partition("%")[0])):
             raise Misconfigured(
                 f"{host} resolves to the private address {address}; add --allow-private if that is meant."
             )

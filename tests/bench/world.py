@@ -78,9 +78,9 @@ class World:
     def site(self, *, orders: int, buyers: str) -> Iterator[tuple[int, Peer]]:
         """A new site and its shop."""
         with self.shop(orders=orders, buyers=buyers) as shop:
-            yield self._add_site(shop), shop
+            yield self._add_site(shop, orders=orders), shop
 
-    def _add_site(self, shop: Peer) -> int:
+    def _add_site(self, shop: Peer, *, orders: int) -> int:
         return add_site(
             self.program.parts,
             Asked(
@@ -89,18 +89,20 @@ class World:
                 url=shop.url,
                 allow_private=True,
                 credentials={"key": "ck_sandbox", "secret": "cs_sandbox"},
-                settings={"max_orders_per_run": str(MOST_ORDERS), "schedule": ONCE_A_YEAR},
+                settings={"max_orders_per_run": str(orders), "schedule": ONCE_A_YEAR},
             ),
             prefix=f"B{self._shops}",
             erp=None,
         )
 
     @contextmanager
-    def workers(self) -> Iterator[Workers]:
+    def workers(self, *, application: str = "workers.app") -> Iterator[Workers]:
         """A worker with its children and a beat, up and answering."""
+        command = worker_command()
+        command[command.index("workers.app")] = application
         celery = [sys.executable, "-m", "celery", "-A", "workers.app"]
         schedule = str(self.settings.var / "beat-schedule")
-        self.group.start("worker", worker_command(), environment=self.environment)
+        self.group.start("worker", command, environment=self.environment)
         self.group.start(
             "beat", [*celery, "beat", "--loglevel=WARNING", "-s", schedule], environment=self.environment
         )

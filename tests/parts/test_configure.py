@@ -117,7 +117,6 @@ def test_a_second_site_at_the_same_address_is_refused_however_it_is_written(
     [
         "https://shop.example.test/us",
         "https://shop.example.test/EU",
-        "http://shop.example.test/eu",
         "https://shop.example.test:8443/eu",
         "https://shop2.example.test/eu",
     ],
@@ -369,3 +368,21 @@ def test_customers_are_created_unless_there_is_a_default_one(
     assert options.create_customers is creates
     assert options.default_customer == given.get("default_customer", "").strip()
     assert options.late.total_seconds() == 1200
+
+
+@pytest.mark.parametrize("place", ["url", "token_url"])
+def test_plain_http_over_the_open_net_is_refused_for_an_address_and_for_one_among_credentials(
+    program: Program, place: str
+) -> None:
+    http = "http://login.example.test/token"
+    secret = {"client_id": "id_readable", "client_secret": "bc_readable", "token_url": http}
+    changes = {"url": http} if place == "url" else {"credentials": secret}
+    with pytest.raises(Misconfigured) as refused:
+        with_erp(program, **changes)
+    assert refused.value.reason == (
+        "The address must begin with https://: customers' addresses and the credentials go there. Plain http is for "
+        "systems that are added with --allow-private."
+    )
+    assert program.parts.store.erps() == ()
+    with_erp(program, **changes, allow_private=True)
+    assert len(program.parts.store.erps()) == 1

@@ -1,6 +1,9 @@
 """The maintenance window: Sunday 19:00 to Monday 04:00 UTC. Everything pauses, says so, and resumes; nothing takes it away."""
 
+import inspect
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -244,3 +247,78 @@ def test_outside_a_window_that_was_added_all_goes_on(make_world: MakeWorld) -> N
     world = make_world(orders=[plain_order(710)], erp_settings={"windows": "wed 14:00 60"})
     world.run()
     assert world.states() == {710: DONE}
+
+
+# A process that was stopped between the gate and the call.
+
+
+@pytest.mark.parametrize("email", ["buyer711@example.test", "new.customer@example.test"])
+def test_a_step_that_was_stopped_before_its_call_and_wakes_up_in_the_window_calls_nobody(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch, email: str
+) -> None:
+    world = make_world(
+        orders=[plain_order(711, email=email)],
+        erp_settings={"create_customers": "true"},
+        at=OPENS - timedelta(minutes=10),
+        frozen=True,
+    )
+    bells = world.fetch()
+    world.walk(bells, last=Owed.ACKNOWLEDGE)
+    # Seen a moment ago, so that the platform is not asked again and nothing else comes before the ERP is.
+    asleep = _put_to_sleep_after(world, monkeypatch, "erps", until=OPENS + timedelta(minutes=1))
+    _forget_requests(world)
+
+    world.walk(bells, first=Owed.EXPORT)
+
+    assert asleep
+    assert world.erp.requests() == []
+    assert "Maintenance window until Mon 04:00 UTC" in world.states()[711][2]
+    monkeypatch.undo()
+    world.clock.move_to(ENDS + timedelta(minutes=2))
+    world.settle(through_holds=True)
+    assert world.states() == {711: DONE}
+    assert world.document_numbers() == ["BGM-711"]
+
+
+def test_a_step_that_was_stopped_after_its_intent_and_wakes_up_in_the_window_writes_nothing(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(orders=[plain_order(712)], at=OPENS - timedelta(minutes=10), frozen=True)
+    bells = world.fetch()
+    world.walk(bells, last=Owed.ACKNOWLEDGE)
+    # The clock of the process stands still while the machine sleeps.
+    ticks = world.parts.ticks()
+    world.parts = replace(world.parts, ticks=lambda: ticks)
+    asleep = _put_to_sleep_after(world, monkeypatch, "intend", until=OPENS + timedelta(minutes=1))
+
+    world.walk(bells, first=Owed.EXPORT)
+
+    assert asleep
+    assert world.documents() == []
+    monkeypatch.undo()
+    world.clock.move_to(ENDS + timedelta(minutes=2))
+    world.settle(through_holds=True)
+    assert world.states() == {712: DONE}
+    assert world.document_numbers() == ["BGM-712"]
+
+
+def _put_to_sleep_after(
+    world: World, monkeypatch: pytest.MonkeyPatch, method: str, *, until: datetime
+) -> list[str]:
+    """Let the process sleep until then, once, right after this question to the store. What it notes shows that it did."""
+    asleep: list[str] = []
+    asked = getattr(world.parts.store, method)
+
+    def slow(*arguments: Any, **named: Any) -> Any:
+        found = asked(*arguments, **named)
+        if not asleep and _is_called_by_export():
+            asleep.append(method)
+            world.clock.move_to(until)
+        return found
+
+    monkeypatch.setattr(world.parts.store, method, slow)
+    return asleep
+
+
+def _is_called_by_export() -> bool:
+    return any(frame.function in {"run", "_write"} for frame in inspect.stack())

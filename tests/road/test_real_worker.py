@@ -3,9 +3,12 @@
 import base64
 import json
 from collections import Counter
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
+from app.domain.road import LINKS
 from app.passes import connect
 from tests.road.conftest import Middleware
 
@@ -79,6 +82,10 @@ def test_the_sweeper_alone_ends_the_same_way_when_every_message_between_the_step
     run = middleware.wait(middleware.start_run())
     assert dict(run.counts) == EXPECTED
     assert_the_books_are_right(middleware)
+    lost = set((Path(middleware.environment["ORDERSYNC_VAR"]) / "lost").read_text("utf-8").splitlines())
+    # The batches that were read, and every hand-over from a step to the next.
+    steps = [f"ordersync.{link}" for link in LINKS]
+    assert lost >= {"ordersync.fetch ordersync.normalize", *(f"{a} {b}" for a, b in pairwise(steps))}
 
 
 def test_messages_hold_ids_and_the_sites_name_and_nothing_else(middleware: Middleware) -> None:

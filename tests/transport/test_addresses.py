@@ -44,6 +44,18 @@ def resolve_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> list[str]:
         "[fc00::1]",
         "[::ffff:127.0.0.1]",
         "[::ffff:10.0.0.1]",
+        "[::127.0.0.1]",
+        "[::ffff:0:127.0.0.1]",
+        "[64:ff9b::127.0.0.1]",
+        "[64:ff9b::169.254.169.254]",
+        "[64:ff9b:1::1]",
+        "[2002:7f00:1::]",
+        "[2002:a9fe:a9fe::1]",
+        "[fec0::1]",
+        "[ff02::1]",
+        "[ff0e::1]",
+        "224.0.0.1",
+        "255.255.255.255",
     ],
 )
 def test_a_private_literal_is_refused_unless_it_is_allowed(host: str) -> None:
@@ -55,7 +67,14 @@ def test_a_private_literal_is_refused_unless_it_is_allowed(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", [f"https://{PUBLIC}", "https://[2606:2800:220:1::1]/x", "https://shop.example.test:8443/a"]
+    "url",
+    [
+        f"https://{PUBLIC}",
+        "https://[2606:2800:220:1::1]/x",
+        "https://shop.example.test:8443/a",
+        f"https://[64:ff9b::{PUBLIC}]",
+        "https://[2002:5db8:d822::1]",
+    ],
 )
 def test_a_public_address_is_fine(url: str) -> None:
     check_address(url, allow_private=False)
@@ -116,6 +135,41 @@ def test_a_name_that_leads_inside_is_refused_at_the_connection(
         with pytest.raises(Misconfigured, match=r"shop\.example\.test resolves to the private address"):
             client.request("GET", "/orders")
     assert shop.received == []
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "2130706433",
+        "0x7f000001",
+        "017700000001",
+        "0177.0.0.1",
+        "127.1",
+        "0x7f.1",
+        "0",
+        "①②⑦.0.0.1",
+        "localhost",
+    ],
+)
+def test_other_ways_to_write_an_address_lead_nowhere_either(host: str) -> None:
+    """They are resolved by the system's own rules, as a connection would be, and what comes out is looked at."""
+    with pytest.raises(Misconfigured, match="resolves to the private address"):
+        allowed_addresses(*port_of(f"https://{host}"), allow_private=False)
+
+
+def test_a_name_that_leads_elsewhere_at_the_second_look_is_refused_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with peer(lambda call: call.reply()) as inside:
+        url = f"https://shop.example.test:{inside.port}"
+        resolve_to(monkeypatch, PUBLIC)
+        check_address(url, allow_private=False)
+        assert allowed_addresses(*port_of(url), allow_private=False) == [PUBLIC]
+        client = client_of(url, allow_private=False)
+        resolve_to(monkeypatch, "127.0.0.1")
+        with pytest.raises(Misconfigured, match=r"resolves to the private address 127\.0\.0\.1"):
+            client.request("GET", "/orders")
+    assert inside.received == []
 
 
 def test_a_client_for_a_private_literal_is_not_even_made() -> None:

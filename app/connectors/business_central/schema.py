@@ -3,10 +3,12 @@
 import re
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
 from app.errors import Retry
 
+_NO_MORE = 10**15
+"""No order is worth more, and what is beyond it can be neither added up nor stored."""
 _ENCODED = re.compile(r"_x([0-9A-Fa-f]{4})_")
 
 
@@ -49,7 +51,9 @@ class DocumentRow(_Row):
     number = fields.String(required=True)
     externalDocumentNumber = fields.String(required=True)  # noqa: N815
     customerNumber = fields.String(required=True)  # noqa: N815
-    totalAmountIncludingTax = fields.Decimal(required=True)  # noqa: N815
+    totalAmountIncludingTax = fields.Decimal(  # noqa: N815
+        required=True, validate=validate.Range(min=-_NO_MORE, max=_NO_MORE)
+    )
     currencyCode = fields.String(required=True)  # noqa: N815
     orderNumber = fields.String(load_default="")  # noqa: N815
 

@@ -69,7 +69,11 @@ def _price_fits(line: dict[str, Any], settings: Settings) -> bool:
     if isinstance(price, bool) or not isinstance(price, (int, Decimal)):
         return True
     allowed = (Decimal(1) + line["quantity"] / 2).scaleb(-settings.decimals)
-    return bool(abs(price * line["quantity"] - line["total"]) <= allowed)
+    try:
+        return bool(abs(price * line["quantity"] - line["total"]) <= allowed)
+    except ArithmeticError:
+        # A price beyond what a product of two numbers can be is no price.
+        return False
 
 
 def _amounts(order: dict[str, Any], settings: Settings) -> Iterator[Fault]:

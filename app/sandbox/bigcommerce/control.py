@@ -74,8 +74,17 @@ class Control:
         return call
 
     def orders(self) -> Response:
-        """GET id, status, date, total and staff notes of every order."""
-        return _plain(self.store.overview())
+        """GET id, status, date, total and staff notes of every order; with ``?full=1`` its fields and lines too."""
+        if request.args.get("full") not in ("1", "true"):
+            return _plain(self.store.overview())
+        kept = {order.id: order for order in self.store.all_orders()}
+        return _plain(
+            [
+                {**row, "body": kept[row["id"]].body, "lines": kept[row["id"]].lines}
+                for row in self.store.overview()
+                if row["id"] in kept
+            ]
+        )
 
     def add_orders(self) -> Response:
         """POST a description or a list of them; ``?announce=1`` fires webhooks."""

@@ -1,0 +1,16 @@
+from collections.abc import Iterator
+
+import pytest
+
+from tests.contracts.store import StoreContract
+from tests.contracts.store_deliveries import DeliveriesContract
+from tests.contracts.store_reading import ReadingContract
+from tests.fakes.memory_store.harness import MemoryHarness
+
+
+class TestMemoryStore(StoreContract, DeliveriesContract, ReadingContract):
+    @pytest.fixture
+    def harness(self) -> Iterator[MemoryHarness]:
+        harness = MemoryHarness()
+        yield harness
+        harness.dispose()
