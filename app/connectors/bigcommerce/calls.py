@@ -225,10 +225,18 @@ class Calls:
         left = ends - self.clock()
         if left < _LEAST_TIME:
             raise Retry("The store is too slow: the time for this step is over.")
+        # Time that is waited away is no time for an answer: a write that is cut off has to be looked up.
+        patience = max(0.0, left - self._account.http_timeout * _SHARE_LEFT)
         client = self._borrowed()
         try:
             return client.request(
-                method, path, params=params, json=json, timeout=left, patience=left, just_before=just_before
+                method,
+                path,
+                params=params,
+                json=json,
+                timeout=left,
+                patience=patience,
+                just_before=just_before,
             )
         finally:
             with self._lock:
