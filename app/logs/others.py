@@ -53,6 +53,15 @@ _HEALING_TEXTS = (
 )
 
 
+_QUOTING = (
+    "Can't decode message body",
+    "Received and deleted unknown message",
+    "Received invalid task message",
+    "Received unregistered task",
+)
+"""Of celery.worker.consumer, which then quotes all of a message that is none of ours, or the failure that holds it."""
+
+
 class OthersFilter(logging.Filter):
     """Leaves out, and lowers to WARNING, what other libraries log; our own events pass as they are."""
 
@@ -63,9 +72,17 @@ class OthersFilter(logging.Filter):
         text = str(record.msg)
         if text.startswith(_LEFT_OUT):
             return False
+        quoting = next(filter(text.startswith, _QUOTING), None)
+        if quoting is not None and record.args:
+            record.msg, record.args = f"{quoting}{_class_of_first(record)}; it was dropped.", ()
         if record.levelno >= logging.ERROR and (text.startswith(_HEALING_TEXTS) or _heals(record)):
             record.levelno, record.levelname = logging.WARNING, "WARNING"
         return True
+
+
+def _class_of_first(record: logging.LogRecord) -> str:
+    first = record.args[0] if isinstance(record.args, tuple) and record.args else None
+    return f" ({type(first).__name__})" if isinstance(first, BaseException) else ""
 
 
 def _heals(record: logging.LogRecord) -> bool:

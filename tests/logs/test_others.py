@@ -110,3 +110,22 @@ def test_our_own_events_keep_their_level(log: Log) -> None:
     log.set_up()
     logging.getLogger("ordersync.test").error("%r", WorkerLostError("x"))
     assert log.only_line()["level"] == "error"
+
+
+def test_a_message_that_is_none_of_ours_is_not_quoted(log: Log) -> None:
+    log.set_up()
+    logger = logging.getLogger("celery.worker.consumer.consumer")
+    body = b"Ada Hidden, 1 Secret Lane \xff"
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        said = "Can't decode message body: %r [type:%r encoding:%r headers:%s]\n\nbody: %s"
+        logger.critical(said, error, "application/json", "binary", {"kwargsrepr": "Ada"}, repr(body))
+    logger.warning("Received and deleted unknown message.  Wrong destination?!?\n\n was: %s", repr(body))
+    logger.error("Received unregistered task of type %s.\nbody was: %s", KeyError("Ada"), repr(body))
+    assert [line["event"] for line in log.lines()] == [
+        "Can't decode message body (UnicodeDecodeError); it was dropped.",
+        "Received and deleted unknown message; it was dropped.",
+        "Received unregistered task (KeyError); it was dropped.",
+    ]
+    assert "Ada" not in log.file.read_text(encoding="ascii")

@@ -52,7 +52,9 @@ class Traffic:
 
     @contextmanager
     def watched(self, broker: EmbeddedBroker) -> Iterator[None]:
-        with redis.Redis(unix_socket_path=str(broker.socket_path)) as client, client.monitor() as monitor:
+        # A broker that is given nothing for some seconds, on a busy machine, has not gone away.
+        patient = redis.Redis(unix_socket_path=str(broker.socket_path), socket_timeout=None)
+        with patient as client, client.monitor() as monitor:
             thread = threading.Thread(target=self._listen, args=(monitor,), daemon=True)
             thread.start()
             try:
