@@ -55,7 +55,14 @@ def _jobs(options: argparse.Namespace) -> list[Job]:
     few = max(1, min(_SQLITE_MOST, seeds // _SQLITE_SHARE))
     jobs = [Job(store="memory", first=first, seeds=seeds), Job(store="sqlite", first=first, seeds=few)]
     some = max(1, min(_VARIANT_MOST, seeds // _VARIANT_SHARE))
-    return [*jobs, *(Job(store="memory", first=first, seeds=some, variant=name) for name in VARIANTS if name != PROMISED)]
+    return [
+        *jobs,
+        *(
+            Job(store="memory", first=first, seeds=some, variant=name)
+            for name in VARIANTS
+            if name != PROMISED
+        ),
+    ]
 
 
 def _replay(options: argparse.Namespace) -> int:
@@ -75,8 +82,8 @@ def _replay(options: argparse.Namespace) -> int:
 
 def _show(sums: Sequence[Sums], catches: Sequence[Catch]) -> None:
     for each in catches:
-        seed = "NOT CAUGHT" if each.seed is None else f"caught at seed {each.seed}"
-        _line(f"mutant {each.name:<18} {seed}: {each.found}")
+        end = "NOT CAUGHT" if each.seed is None else f"caught at seed {each.seed}"
+        _line(f"mutant {each.name:<18} {end}: {each.found}")
     for one in sums:
         for seed, sentences in one.bad[:_SHOWN]:
             _line(f"{one.job} seed {seed}: {sentences[0]}")
@@ -104,7 +111,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--no-mutants", dest="mutants", action="store_false", help="leave the mutants out")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.add_argument("--seed", type=int, help="this one run")
-    parser.add_argument("--mutant", choices=tuple(each.name for each in MUTANTS), help="with --seed: as this mutant")
+    parser.add_argument(
+        "--mutant", choices=tuple(each.name for each in MUTANTS), help="with --seed: as this mutant"
+    )
     parser.add_argument("--trace", action="store_true", help="with --seed: every step of it")
     return parser.parse_args(arguments)
 

@@ -1,28 +1,34 @@
 """What must be true: at every moment of a run, and when it has come to rest. It believes the shops, the ERP and the rows alone."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from app.domain.road import STEP_UNFINISHED, UNFINISHED, Owed, Stage, State
+from app.domain.road import STEP_UNFINISHED, UNFINISHED, Owed, State
 from app.domain.windows import closed_until
 from tests.simulation.gateways import Actor
-from tests.simulation.middleware import LIMITS, WINDOW, World
-from tests.simulation.processes import SWEEP_SECONDS
+from tests.simulation.middleware import WINDOW, World
 from tests.simulation.stores import Row, Rows
 
-_ERP_CALLS = {"find_items", "changed_items", "find_customers", "find_documents", "create_customer", "create_documents"}
+_ERP_CALLS = {
+    "find_items",
+    "changed_items",
+    "find_customers",
+    "find_documents",
+    "create_customer",
+    "create_documents",
+}
 _TO_A_PERSON = {"bad_sku", "crash"}
 """The only errors that a run can bring about: an item that is not sold, and a row whose process was killed again and again."""
-
-_QUIET = timedelta(seconds=3 * SWEEP_SECONDS)
 
 
 class Checker:
     """Collects what was found to be wrong, each sentence once."""
 
-    def __init__(self, world: World, rows: Rows, *, now: Callable[[], datetime], tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, world: World, rows: Rows, *, now: Callable[[], datetime], tell: Callable[[str], None]
+    ) -> None:
         self.wrong: list[str] = []
         self.checks_cursor = True
         self._world = world
@@ -45,7 +51,9 @@ class Checker:
             # One who is woken up after all limits knows nothing of the time; the limits are what bounds that.
             in_time = actor.elapsed <= actor.limits.soft_time_limit
             if in_time and closed_until(self._now(), windows=(WINDOW,)) is not None:
-                self.fail("window", f"{actor.name} called {name} within the ERP's maintenance at {self._now()}")
+                self.fail(
+                    "window", f"{actor.name} called {name} within the ERP's maintenance at {self._now()}"
+                )
         elif name == "acknowledge":
             written = {row["platform_order_id"] for row in self._rows("rm_order")}
             for each in about:
@@ -59,7 +67,9 @@ class Checker:
         site = next(row for row in self._rows("rm_sites") if row["id"] == site_id)
         if site["cursor_modified"] is None:
             return
-        threads = {row["platform_order_id"]: row for row in self._rows("rm_thread") if row["site_id"] == site_id}
+        threads = {
+            row["platform_order_id"]: row for row in self._rows("rm_thread") if row["site_id"] == site_id
+        }
         shop = self._world.shops[site["name"]]
         for order_id in shop.orders:
             seen = shop._seen(order_id)
@@ -69,7 +79,9 @@ class Checker:
                 continue
             thread = threads.get(order_id)
             if thread is None or thread["content_hash"] != seen.content_hash:
-                self.fail("cursor", f"the cursor stands at {site['cursor_modified']}, beyond the order {order_id}")
+                self.fail(
+                    "cursor", f"the cursor stands at {site['cursor_modified']}, beyond the order {order_id}"
+                )
 
     def next_times(self) -> None:
         """Whatever is unfinished has a next time."""
@@ -124,19 +136,23 @@ class _AtRest:
             yield from self._document(number, documents[0].total, body, thread)
         if body["marked"] and thread["id"] not in self._orders:
             yield "marked early", f"{number} is marked in its shop and was never written"
+        yield from self._end(number, thread, is_there=bool(documents), is_wanted=eligible)
+
+    def _end(self, number: str, thread: Row, *, is_there: bool, is_wanted: bool) -> Iterator[tuple[str, str]]:
+        """Whether an order has come to the end that it should."""
         errors = [row for row in self._errors if row["thread_id"] == thread["id"]]
         for error in errors:
             if error["kind"] not in _TO_A_PERSON:
                 yield "error", f"{number}: {error['kind']}: {error['reason']}"
         match State(thread["state"]):
             case State.DONE:
-                if not documents:
+                if not is_there:
                     yield "lost", f"{number} counts as done, and the ERP has no document"
             case State.REJECTED:
                 if not errors:
                     yield "lost", f"{number} is rejected and has no open error"
             case State.CLOSED:
-                if eligible:
+                if is_wanted:
                     yield "lost", f"{number} is closed although its shop wants it"
             case State.HELD if thread["hold_kind"] == "sku" and thread["next_at"] is not None:
                 pass
@@ -151,7 +167,11 @@ class _AtRest:
         if total not in right:
             yield "total", f"{number} comes to {total} in the ERP, and to {sorted(right)} in its shop"
         # One that was exported may still need a person because it cannot be marked.
-        unmarked = [row for row in self._errors if (row["thread_id"], row["stage"]) == (thread["id"], Owed.ACKNOWLEDGE)]
+        unmarked = [
+            row
+            for row in self._errors
+            if (row["thread_id"], row["stage"]) == (thread["id"], Owed.ACKNOWLEDGE)
+        ]
         if thread["state"] != State.DONE and not unmarked:
             yield "stuck", f"{number} has a document and is {thread['state']}: {thread['reason']}"
 
@@ -160,38 +180,3 @@ class _AtRest:
         theirs = sum((each.total for each in self._world.books.documents), Decimal(0))
         if ours != theirs:
             yield "cents", f"the orders that were exported come to {ours}, the ERP's documents to {theirs}"
-
-
-def sweep_due(rows: Rows) -> datetime | None:
-    """When the sweeper will next have anything to ring."""
-    moments: list[datetime] = []
-
-    def add(at: datetime | None, *, rung_at: datetime | None, lease_until: datetime | None) -> None:
-        if at is not None:
-            later = (lease_until, None if rung_at is None else rung_at + _QUIET)
-            moments.append(max(at, *(at if each is None else each for each in later)))
-
-    on_road: set[int] = set()
-    for row in rows("rm_thread"):
-        if row["state"] in UNFINISHED and row["stage"] == Stage.DELIVER:
-            on_road.add(row["id"])
-        elif row["state"] in UNFINISHED:
-            add(row["next_at"], rung_at=row["rung_at"], lease_until=row["lease_until"])
-    for row in rows("rm_step"):
-        if row["thread_id"] in on_road and row["state"] in STEP_UNFINISHED:
-            add(row["next_at"], rung_at=row["rung_at"], lease_until=row["lease_until"])
-    for row in rows("rm_delivery"):
-        add(row["next_at"], rung_at=row["rung_at"], lease_until=row["lease_until"])
-    leases = {row["id"]: row["lease_until"] for row in rows("rm_sites")}
-    for row in rows("rm_run"):
-        if row["kind"] == "orders" and row["read_at"] is None and row["finished_at"] is None:
-            add(row["started_at"], rung_at=row["rung_at"] or row["started_at"], lease_until=leases[row["site_id"]])
-    return min(moments, default=None)
-
-
-def tick_due(rows: Rows, now: datetime) -> datetime:
-    """When a tick will next have anything to start. In a window it would start what ends at once."""
-    opens = closed_until(now, windows=(WINDOW,), early=timedelta(seconds=LIMITS.soft_time_limit)) or now
-    sites = [max(row["order_next_run"], row["lease_until"] or opens, row["paused_until"] or opens) for row in rows("rm_sites")]
-    erps = [max(row["items_next_run"], row["paused_until"] or opens) for row in rows("rm_erps")]
-    return max(opens, min(*sites, *erps))

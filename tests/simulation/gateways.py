@@ -169,7 +169,9 @@ class StoreGateway:
 
 
 def _brief(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
-    named = (f"{key}={_short(value)}" for key, value in kwargs.items() if key not in {"token", "lease_seconds"})
+    named = (
+        f"{key}={_short(value)}" for key, value in kwargs.items() if key not in {"token", "lease_seconds"}
+    )
     return ", ".join([*map(_short, args), *named])
 
 

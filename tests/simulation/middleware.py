@@ -8,10 +8,10 @@ from decimal import Decimal
 from typing import Any, cast
 
 from app.domain.kits import Component
-from app.domain.windows import Window
-from app.ports.connector import Account, Connector
 from app.domain.order import Order
+from app.domain.windows import Window
 from app.errors import OrderSyncError, Unknown
+from app.ports.connector import Account, Connector
 from app.ports.erp import Draft, Erp, ErpCustomer, ErpDocument, ErpItem, Told
 from app.ports.hooks import Delivery, HookDesk, HookKeys, Hooks, Received
 from app.ports.sales_channel import SalesChannel
@@ -40,9 +40,7 @@ def _no_account(_account: Account) -> Any:
 
 def _read_delivery(received: Received, _keys: HookKeys, _now: datetime) -> Delivery:
     given = json.loads(received.body)
-    return Delivery(
-        delivery_id=given["delivery"], topic=received.topic, platform_order_id=given["order"]
-    )
+    return Delivery(delivery_id=given["delivery"], topic=received.topic, platform_order_id=given["order"])
 
 
 def _as_they_are(given: Mapping[str, str]) -> dict[str, Any]:
@@ -177,9 +175,7 @@ def connect(store: Store, world: World, *, late: float, most: int) -> None:
             url="https://erp.example.test",
             company="",
             allow_private=False,
-            settings=read_erp_settings(
-                late_setting, platform=_as_they_are, late=timedelta(seconds=T_LATE)
-            ),
+            settings=read_erp_settings(late_setting, platform=_as_they_are, late=timedelta(seconds=T_LATE)),
             credentials="{}",
         )
     )
@@ -205,4 +201,11 @@ def connect(store: Store, world: World, *, late: float, most: int) -> None:
         world.books.add_item(sku)
     world.books.add_item("KIT-1")
     store.save_items(erp_id, tuple(world.books.items.values()), source="erp", cursor=None)
-    store.save_kits({"KIT-1": (Component(sku="COMP-B", quantity=Decimal(2)), Component(sku="COMP-C", quantity=Decimal(1)))})
+    store.save_kits(
+        {
+            "KIT-1": (
+                Component(sku="COMP-B", quantity=Decimal(2)),
+                Component(sku="COMP-C", quantity=Decimal(1)),
+            )
+        }
+    )

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 from unittest.mock import patch
 
+from app.domain.reading import cursors
 from app.domain.road import Owed, Stage, StepState
 from app.domain.windows import Window, closed_until
 from app.errors import OrderSyncError, Retry, Unknown
@@ -94,7 +95,7 @@ _store_of_reading = fetch._Reading._store
 
 
 def _cursor_first(self: Any, page: Any, position: Any, read_at: datetime) -> Any:
-    after = fetch.cursors(
+    after = cursors(
         self._cursor,
         rows=[(row.modified_at, row.platform_order_id) for row in page.rows],
         position=position,
@@ -138,8 +139,8 @@ def _any_token() -> Iterator[None]:
     """Whoever settles, settles: a process that was stalled and wakes up late as well."""
     made = memory_owed._Settlement.__init__
 
-    def init(self: Any, store: Any, kind: Owed, batch_id: int, token: str, exchanges: Any) -> None:
-        made(self, store, kind, batch_id, token, exchanges)
+    def init(self: Any, store: Any, kind: Owed, *rest: Any) -> None:
+        made(self, store, kind, *rest)
         self._steps = {each.id: each for each in store.data.steps if each.kind == kind}
 
     def owned(self: Any, batch_id: int, token: str) -> dict[int, Row]:
@@ -168,7 +169,10 @@ def _nothing_leased() -> Iterator[None]:
     def free(_row: Any, _now: datetime) -> bool:
         return True
 
-    with patch("tests.fakes.memory_store.road.is_free", free), patch("tests.fakes.memory_store.base.is_free", free):
+    with (
+        patch("tests.fakes.memory_store.road.is_free", free),
+        patch("tests.fakes.memory_store.base.is_free", free),
+    ):
         yield
 
 
@@ -184,7 +188,11 @@ def _nothing_counted() -> Iterator[None]:
 
 
 MUTANTS = (
-    Mutant("no-look", "what the ERP has is not looked at before a write", _replaced(export, "looked_up", _sees_nothing)),
+    Mutant(
+        "no-look",
+        "what the ERP has is not looked at before a write",
+        _replaced(export, "looked_up", _sees_nothing),
+    ),
     Mutant(
         "no-quarantine",
         "what is in doubt is sent again as soon as it is not found",
@@ -193,22 +201,42 @@ MUTANTS = (
     Mutant("short-t-late", "T_LATE is shorter than the ERP takes", variant=Variant(late=350.0)),
     Mutant("no-fence", "a change under a token that is no longer the row's is made all the same", _any_token),
     Mutant("no-lease", "a claim takes what others are working on", _nothing_leased),
-    Mutant("cursor-first", "the cursor moves before its page is stored", _replaced(fetch._Reading, "_store", _cursor_first)),
+    Mutant(
+        "cursor-first",
+        "the cursor moves before its page is stored",
+        _replaced(fetch._Reading, "_store", _cursor_first),
+    ),
     Mutant(
         "mark-first",
         "an order is marked in its shop before it is written",
         lambda: patch.dict(cast("dict[Any, Any]", inline.STEPS), {Stage.WRITE: _mark_then_write}),
     ),
-    Mutant("intent-last", "the intent to send is stored after sending", _replaced(export._Export, "_write", _write_then_intend)),
-    Mutant("intent-forgotten", "what got no answer waits as if nothing had been sent", _replaced(outcomes, "_doubtful", _forgets)),
-    Mutant("silent-sweeper", "the sweeper finds what is due and rings nobody", _replaced(processes, "sweep", _silent_sweep)),
+    Mutant(
+        "intent-last",
+        "the intent to send is stored after sending",
+        _replaced(export._Export, "_write", _write_then_intend),
+    ),
+    Mutant(
+        "intent-forgotten",
+        "what got no answer waits as if nothing had been sent",
+        _replaced(outcomes, "_doubtful", _forgets),
+    ),
+    Mutant(
+        "silent-sweeper",
+        "the sweeper finds what is due and rings nobody",
+        _replaced(processes, "sweep", _silent_sweep),
+    ),
     Mutant("nothing-counted", "claims are not counted", _nothing_counted),
     Mutant(
         "customer-at-once",
         "a customer is created without an intent",
         _replaced(customers.Customers, "_create", _create_at_once),
     ),
-    Mutant("window-not-early", "the maintenance window does not close early", _replaced(parts, "closed_until", _not_early)),
+    Mutant(
+        "window-not-early",
+        "the maintenance window does not close early",
+        _replaced(parts, "closed_until", _not_early),
+    ),
     Mutant(
         "429-not-sent",
         "a refusal for too many requests counts as not sent",

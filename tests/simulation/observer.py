@@ -84,7 +84,9 @@ class Observer:
             elif self._others(set()) != before or sites != {
                 row["id"]: dict(row) for row in self._rows("rm_sites")
             }:
-                self._checker.fail("stale", "store_page changed something of a site whose lease it did not have")
+                self._checker.fail(
+                    "stale", "store_page changed something of a site whose lease it did not have"
+                )
             return found
 
         return call

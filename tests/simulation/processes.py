@@ -9,10 +9,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import tasks.road
-from app.domain.road import Link, Stage
+from app.domain.road import Link
 from app.errors import OrderSyncError
-from app.ports.deliveries import DueSite
-from app.ports.store import Bell, UnreadRun
+from app.ports.store import Bell
 from app.sync import pipeline
 from app.sync.hooks import read_due, receive
 from app.sync.items import sync_items
@@ -149,46 +148,44 @@ class Worker:
 
     def _body(self, message: Message) -> None:
         """The tasks' bodies, as `tasks` has them."""
-        parts, arguments, send = self.parts, message.arguments, self._broker.send
+        parts, arguments = self.parts, message.arguments
         match message.task:
             case "step":
                 tasks.road._step(_Task(), message.links[0], **arguments)
             case "fetch":
                 result = pipeline.fetch(parts, **arguments, ring=self.ring)
                 if result.state == "unfinished":
-                    send(Message("fetch", {**arguments, "run_id": result.run_id}), by=self._actor)
+                    self._send("fetch", **{**arguments, "run_id": result.run_id})
             case "read_named":
                 if read_due(parts, **arguments, ring=self.ring):
-                    send(message, by=self._actor)
+                    self._send("read_named", **arguments)
             case "sweep":
                 sweep(
                     parts,
                     ring=self.ring,
                     interval=SWEEP_SECONDS,
-                    ring_run=self._ring_run,
-                    ring_site=self._ring_site,
+                    ring_run=lambda run: self._send("fetch", site_id=run.site_id, run_id=run.run_id),
+                    ring_site=lambda site: self._send("read_named", site_id=site.id),
                 )
             case "tick":
-                due = tick(parts)
-                for site in due.sites:
-                    send(Message("fetch", {"site_id": site.id}), by=self._actor)
-                for erp in due.erps:
-                    send(Message("items", {"erp_id": erp.id}), by=self._actor)
-            case "items":
+                self._start_what_is_due()
+            case _:
                 sync_items(parts, **arguments)
-            case other:
-                raise AssertionError(other)
+
+    def _start_what_is_due(self) -> None:
+        due = tick(self.parts)
+        for site in due.sites:
+            self._send("fetch", site_id=site.id)
+        for erp in due.erps:
+            self._send("items", erp_id=erp.id)
+
+    def _send(self, task: str, **arguments: Any) -> None:
+        self._broker.send(Message(task, arguments), by=self._actor)
 
     def ring(self, bell: Bell, *, countdown: float | None = None) -> None:
         """Send the chain of a batch."""
         arguments = {"batch_id": bell.batch_id, "site": bell.site, "run_id": bell.run_id}
         self._broker.send(Message("step", arguments, bell.links), by=self._actor, countdown=countdown or 0.0)
-
-    def _ring_run(self, run: UnreadRun) -> None:
-        self._broker.send(Message("fetch", {"site_id": run.site_id, "run_id": run.run_id}), by=self._actor)
-
-    def _ring_site(self, site: DueSite) -> None:
-        self._broker.send(Message("read_named", {"site_id": site.id}), by=self._actor)
 
 
 @contextmanager

@@ -71,7 +71,9 @@ class Sums:
     def kinds(self) -> Counter[str]:
         """In how many seeds each kind of promise was broken."""
         return Counter(
-            kind for _, sentences in self.bad for kind in {sentence.partition(":")[0] for sentence in sentences}
+            kind
+            for _, sentences in self.bad
+            for kind in {sentence.partition(":")[0] for sentence in sentences}
         )
 
     def broken(self) -> dict[str, int]:

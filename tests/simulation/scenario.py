@@ -91,7 +91,9 @@ class Scenario:
         channel = self._channel(shop)
         body = channel.orders[order_id]
         lines = [{**line, "amount": self._amount()} for line in body["lines"]]
-        total = sum((Decimal(line["amount"]) for line in lines), Decimal(body["tax"]) - Decimal(body["store_credit"]))
+        total = sum(
+            (Decimal(line["amount"]) for line in lines), Decimal(body["tax"]) - Decimal(body["store_credit"])
+        )
         channel.change(order_id, lines=lines, total=str(total))
         self._noted(shop, order_id, "is edited")
 

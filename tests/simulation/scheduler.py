@@ -22,7 +22,9 @@ class Crash(BaseException):
 class Scheduler:
     """The clock and what is to happen, by time. `seconds` have passed since `begin`."""
 
-    def __init__(self, seed: int, *, begin: datetime = EPOCH, trace: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, seed: int, *, begin: datetime = EPOCH, trace: Callable[[str], None] | None = None
+    ) -> None:
         self.random = Random(seed)
         self.begin = begin
         self.seconds = 0.0

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from tests.simulation.checker import Checker, sweep_due, tick_due
+from tests.fakes.sales_channel import FakeSalesChannel
+from tests.simulation.checker import Checker
+from tests.simulation.due import sweep_due, tick_due
 from tests.simulation.faults import CALM, WORST, Faults, drawn
 from tests.simulation.gateways import Actor
 from tests.simulation.middleware import LIMITS, T_LATE, Passes, World, connect, parts_of
@@ -14,7 +16,6 @@ from tests.simulation.processes import Beat, Broker, Receiver, Worker, as_tasks
 from tests.simulation.scenario import Scenario
 from tests.simulation.scheduler import EPOCH, Scheduler
 from tests.simulation.stores import Database, OpenDatabase
-from tests.fakes.sales_channel import FakeSalesChannel
 
 _WORKERS = 3
 _TROUBLED = 2400.0
@@ -120,14 +121,18 @@ class _Run:
         names = ("north", "south")[: 1 + (random.random() < 0.25)]
         for name in names:
             self._world.shops[name] = FakeSalesChannel()
-            self._world.ahead[name] = timedelta(seconds=random.choice((0.0, 1.0, random.uniform(-3600.0, 3600.0))))
+            self._world.ahead[name] = timedelta(
+                seconds=random.choice((0.0, 1.0, random.uniform(-3600.0, 3600.0)))
+            )
         self._world.books.unique = self._variant.unique
         connect(self._database.store, self._world, late=self._variant.late, most=random.choice((1, 100, 100)))
         store = Observer(self._database.store, self._database.rows, self._checker, now=self.scheduler.now)
         passes = Passes(self.scheduler.now)
         for number in range(1, _WORKERS + 1):
             actor = self._actor(f"worker-{number}")
-            self._broker.workers.append(Worker(actor, parts_of(actor, store, self._world, passes), self._broker))
+            self._broker.workers.append(
+                Worker(actor, parts_of(actor, store, self._world, passes), self._broker)
+            )
         self._beats = [Beat(self.scheduler, self._broker, due=self._due_in) for _ in range(2)]
         for beat in self._beats:
             beat.start()

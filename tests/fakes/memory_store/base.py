@@ -79,7 +79,9 @@ class Tables:
         self.waits = MemoryTable(tables.waits)
         self.deliveries = MemoryTable(tables.deliveries)
         self.alerts = MemoryTable(tables.alerts)
-        self.by_name = {each.table.name: each for each in vars(self).values() if isinstance(each, MemoryTable)}
+        self.by_name = {
+            each.table.name: each for each in vars(self).values() if isinstance(each, MemoryTable)
+        }
 
 
 class Base:

@@ -15,7 +15,9 @@ from app.ports.store import ErpRow, NewErp, NewSite, Site
 from tests.fakes.memory_store.base import Base, MemoryTable, Row, change, cut, is_free
 
 _ERP = tuple(each.name for each in fields(ErpRow))
-_SITE = tuple(each.name for each in fields(Site) if each.name not in {"cursor", "failures", "hook_url", "hook_secrets"})
+_SITE = tuple(
+    each.name for each in fields(Site) if each.name not in {"cursor", "failures", "hook_url", "hook_secrets"}
+)
 
 
 class Configuration(Base):
@@ -83,7 +85,9 @@ class Items(Base):
         return new
 
     def item_statuses(self, erp_id: int, skus: Sequence[str]) -> Mapping[str, str]:
-        return {each.sku: each.status for each in self.data.items if each.erp_id == erp_id and each.sku in skus}
+        return {
+            each.sku: each.status for each in self.data.items if each.erp_id == erp_id and each.sku in skus
+        }
 
     def has_items(self, erp_id: int) -> bool:
         return any(each.erp_id == erp_id for each in self.data.items)
@@ -95,7 +99,10 @@ class Items(Base):
         for parent, components in kits.items():
             for position, component in enumerate(components, start=1):
                 self.data.kits.add(
-                    parent_sku=parent, component_sku=component.sku, quantity=component.quantity, position=position
+                    parent_sku=parent,
+                    component_sku=component.sku,
+                    quantity=component.quantity,
+                    position=position,
                 )
 
     def kits(self) -> Kits:
@@ -111,7 +118,9 @@ class Items(Base):
     def release_items_sync(self, erp_id: int, token: str, *, next_run: datetime) -> None:
         row = self.data.erps.rows[erp_id]
         if row.lease_token == token:
-            change(row, lease_token=None, lease_until=None, items_next_run=next_run, items_last_run=self.now())
+            change(
+                row, lease_token=None, lease_until=None, items_next_run=next_run, items_last_run=self.now()
+            )
 
     def release_held(self, *, hold_kind: str, erp_id: int | None = None, site_id: int | None = None) -> int:
         now = self.now()

@@ -35,7 +35,8 @@ class Deliveries(Base):
     def claim_deliveries(self, site_id: int, *, token: str, lease_seconds: float) -> tuple[OwedDelivery, ...]:
         now = self.now()
         due = sorted(
-            (each for each in self._due(now) if each.site_id == site_id), key=lambda each: (each.next_at, each.id)
+            (each for each in self._due(now) if each.site_id == site_id),
+            key=lambda each: (each.next_at, each.id),
         )
         wanted: dict[str, None] = {}
         taken: list[Row] = []
@@ -62,7 +63,9 @@ class Deliveries(Base):
             row = self.data.deliveries.rows.get(each.id)
             if row is None or row.lease_token != token:
                 continue
-            change(row, lease_until=None, lease_token=None, rung_at=None, outcome=storable(each.outcome)[:255])
+            change(
+                row, lease_until=None, lease_token=None, rung_at=None, outcome=storable(each.outcome)[:255]
+            )
             if isinstance(each, DeliveryDone):
                 change(row, next_at=None, done_at=now)
             else:
@@ -85,7 +88,9 @@ class Deliveries(Base):
         return max(found, default=None)
 
     def drop_deliveries(self, *, before: datetime, most: int) -> int:
-        over = [each.id for each in self.data.deliveries if each.received_at < before and each.done_at is not None]
+        over = [
+            each.id for each in self.data.deliveries if each.received_at < before and each.done_at is not None
+        ]
         for key in over[:most]:
             del self.data.deliveries.rows[key]
         return len(over[:most])

@@ -23,7 +23,9 @@ class MemoryHarness:
         self.other = cast("Store", MemoryStore(self.data, clock=self.clock))
         self.unshifted = cast("Store", MemoryStore(self.data))
         # A question may be asked from another thread than the one before.
-        self._engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
+        self._engine = create_engine(
+            "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}
+        )
         metadata.create_all(self._engine)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:

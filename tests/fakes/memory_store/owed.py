@@ -97,7 +97,9 @@ class OwedSteps(Road):
 
     def _link_of(self, erp_id: int, email: str) -> Row | None:
         place = (erp_id, "customer", email)
-        return next((each for each in self.data.id_map if (each.erp_id, each.kind, each.our_key) == place), None)
+        return next(
+            (each for each in self.data.id_map if (each.erp_id, each.kind, each.our_key) == place), None
+        )
 
     def _link(self, erp_id: int, email: str, **values: Any) -> Row:
         return self.data.id_map.add(erp_id=erp_id, kind="customer", our_key=email, **values)
@@ -107,7 +109,12 @@ class _Settlement:
     """One settling of owed steps: which of them are still ours, and what becomes of them."""
 
     def __init__(
-        self, store: OwedSteps, kind: Owed, batch_id: int, token: str, exchanges: Mapping[int, Sequence[Exchange]]
+        self,
+        store: OwedSteps,
+        kind: Owed,
+        batch_id: int,
+        token: str,
+        exchanges: Mapping[int, Sequence[Exchange]],
     ) -> None:
         self._store = store
         self._kind = kind
@@ -216,7 +223,11 @@ class _Settlement:
         values: dict[str, Any] = {} if wait.state is None else {"state": wait.state}
         if wait.state == StepState.OWED:
             values["intent_at"] = None
-        told = {"next_at": wait.next_at, "reason": cut(wait.reason), "waiting_since": step.waiting_since or self._now}
+        told = {
+            "next_at": wait.next_at,
+            "reason": cut(wait.reason),
+            "waiting_since": step.waiting_since or self._now,
+        }
         self._settled(step, **told, **values)
         state = State.HELD if wait.hold_kind else State.ACTIVE
         change(thread, state=state, hold_kind=wait.hold_kind, **told)

@@ -152,7 +152,9 @@ class Reading(Upkeep):
 
     def _thread(self, site_id: int, platform_order_id: str) -> Row | None:
         place = (site_id, platform_order_id)
-        return next((each for each in self.data.threads if (each.site_id, each.platform_order_id) == place), None)
+        return next(
+            (each for each in self.data.threads if (each.site_id, each.platform_order_id) == place), None
+        )
 
 
 class _Page:
@@ -247,7 +249,9 @@ class _Page:
         for sighting in self._new.values():
             self._store_new(sighting, batch_id)
         for row, sighting in self._again:
-            self._restart(row, sighting, self._version(row, sighting, anew=row.erased_at is not None), batch_id)
+            self._restart(
+                row, sighting, self._version(row, sighting, anew=row.erased_at is not None), batch_id
+            )
         for row, sighting in self._amended:
             version = self._version(row, sighting)
             self._tell(row, sighting, "amended", version)
@@ -300,7 +304,7 @@ class _Page:
         """The version that this is, stored where it differs from the latest."""
         if sighting.seen.content_hash == row.content_hash and not anew:
             return int(row.version)
-        version = max(row.version, row.amended_version or 0) + 1
+        version: int = max(row.version, row.amended_version or 0) + 1
         self._body(sighting.seen, version)
         return version
 
@@ -380,4 +384,3 @@ class _Page:
             if order.thread_id in thread_ids and order.imported == 0:
                 order.imported = 2
         self._store._resolve_errors(thread_ids, resolution="closed on the platform", now=self._now)
-

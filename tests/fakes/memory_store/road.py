@@ -184,9 +184,7 @@ class Road(Base):
         for other in self.data.orders:
             taken = (other.erp_id, other.external_number) == (erp_id, header["external_number"])
             if taken and other.thread_id != thread.id:
-                reason = (
-                    f"The order number {order.number} already belongs to the platform's order {other.platform_order_id}."
-                )
+                reason = f"The order number {order.number} already belongs to the platform's order {other.platform_order_id}."
                 return _unwritable(done, reason, field="/number")
         now = self.now()
         placed = {"site_id": thread.site_id, "erp_id": erp_id, "version": thread.version, "updated_at": now}
