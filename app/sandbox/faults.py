@@ -65,10 +65,12 @@ class Faults:
         with self._lock:
             self._faults.append(fault)
 
-    def clear(self) -> None:
-        """Remove all faults."""
+    def clear(self) -> list[str]:
+        """Remove all faults. Returns the kinds of those that nothing has met."""
         with self._lock:
+            left = [fault.kind for fault in self._faults for _ in range(max(fault.times, 0))]
             self._faults.clear()
+            return left
 
     def take(self, method: str, path: str, query: str) -> Fault | None:
         """The fault that meets this request, used up by one."""

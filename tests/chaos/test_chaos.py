@@ -15,7 +15,7 @@ _ROOT = Path(__file__).parents[2]
 
 def _chaos(var: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
     command = [sys.executable, "-m", "tests.chaos", "--database", "sqlite", "--var", str(var), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False, cwd=_ROOT)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False, cwd=_ROOT)
     assert done.returncode in {0, 1}, done.stderr
     report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return done.returncode, report

@@ -140,9 +140,8 @@ class Control:
         return _plain({}, 201)
 
     def clear_faults(self) -> Response:
-        """DELETE all faults."""
-        self.store.faults.clear()
-        return _plain({})
+        """DELETE all faults; which were left."""
+        return _plain({"left": self.store.faults.clear()})
 
     def requests(self) -> Response:
         """GET the requests so far."""

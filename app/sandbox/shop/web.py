@@ -373,10 +373,9 @@ class _Control:
         return json.loads(request.get_data() or b"{}")
 
     def faults(self) -> Response:
-        """POST sets a fault (or a list of them), DELETE removes all."""
+        """POST sets a fault (or a list of them), DELETE removes all and tells which were left."""
         if request.method == "DELETE":
-            self.middleware.faults.clear()
-            return _plain({})
+            return _plain({"left": self.middleware.faults.clear()})
         data = self.data()
         for fault in [read_fault(one) for one in (data if isinstance(data, list) else [data])]:
             self.middleware.faults.add(fault)
