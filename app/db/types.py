@@ -54,13 +54,18 @@ class UtcTime(TypeDecorator[datetime]):
 
 
 class Exact(TypeDecorator[Decimal]):
-    """A decimal that comes back as it went in. SQLite has no decimals, only floats, so there it is kept as text."""
+    """A decimal that comes back as it went in. SQLite has no decimals, only floats, so there it is kept as text.
+
+    A server fills every value up to the column's scale; the zeros beyond `places` are taken away again, so that people and files
+    see the same digits whatever the database: 19.99 and not 19.9900.
+    """
 
     impl = Numeric
     cache_ok = True
 
-    def __init__(self, precision: int = 19, scale: int = 4) -> None:
+    def __init__(self, precision: int = 19, scale: int = 4, *, places: int = 2) -> None:
         super().__init__(precision, scale)
+        self._places = places
         self._scale = Decimal(1).scaleb(-scale)
         self._limit = Decimal(1).scaleb(precision - scale)
 
@@ -81,4 +86,9 @@ class Exact(TypeDecorator[Decimal]):
         return str(value) if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
-        return None if value is None else Decimal(value)
+        if value is None or dialect.name == "sqlite":
+            return None if value is None else Decimal(value)
+        short: Decimal = value.normalize()
+        exponent = short.as_tuple().exponent
+        too_short = isinstance(exponent, int) and exponent > -self._places
+        return short.quantize(Decimal(1).scaleb(-self._places)) if too_short else short
