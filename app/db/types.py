@@ -8,6 +8,8 @@ from sqlalchemy import DateTime, Dialect, Numeric, SmallInteger, String, Text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from app.db.amounts import shortened
+
 LongText = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
 
 
@@ -88,7 +90,4 @@ class Exact(TypeDecorator[Decimal]):
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
         if value is None or dialect.name == "sqlite":
             return None if value is None else Decimal(value)
-        short: Decimal = value.normalize()
-        exponent = short.as_tuple().exponent
-        too_short = isinstance(exponent, int) and exponent > -self._places
-        return short.quantize(Decimal(1).scaleb(-self._places)) if too_short else short
+        return shortened(value, places=self._places)

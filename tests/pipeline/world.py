@@ -127,6 +127,7 @@ class World:
         self.erp = erp
         self.shop_url, self.erp_url = urls
         self.engine = program.engine
+        self.settings = program.settings
         self.parts = replace(
             program.parts,
             store=SqlStore(program.engine, clock=clock.now, audit_key=audit_key_of(program)),
