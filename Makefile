@@ -8,12 +8,14 @@ SIMULATE_ARGS ?=
 CHAOS_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow bench soak security simulate chaos lint venv venv-test clean
+.PHONY: help demo test test-slow test-services services services-stop bench soak security simulate chaos lint venv venv-test clean
 
 help: ## What there is
 	@echo "make demo          shop, middleware and ERP on this machine, until Ctrl-C; 'make demo ONCE=1' ends by itself"
 	@echo "make test          the tests; 'make test PYTEST_ARGS=\"-k kits\"' passes arguments on"
 	@echo "make test-slow     the tests that start, kill and restart real processes, and the demo and the benchmark"
+	@echo "make test-services the tests that touch a database, on a PostgreSQL and a MariaDB, and those of the broker on a Redis"
+	@echo "make services      starts the system's PostgreSQL, MariaDB and Redis for them, beside its services; 'make services-stop' ends it"
 	@echo "make bench         how fast it is, beside a naive script; 'make bench BENCH_ARGS=\"--orders 200\"', '--help' tells the rest"
 	@echo "make soak          a backlog of 100,000 orders beside one of 1,000: speed and memory; 'make soak SOAK_ARGS=\"--orders 5000\"'"
 	@echo "make security      the tests of every row of docs/security.md, and a table of what was seen"
@@ -32,6 +34,15 @@ test: venv-test
 
 test-slow: venv-test
 	@exec .venv/bin/python -m pytest -n 2 --dist loadgroup -m slow $(PYTEST_ARGS)
+
+test-services: venv-test
+	@exec deploy/test_services.sh $(PYTEST_ARGS)
+
+services:
+	@deploy/services.sh start "$(CURDIR)/var/services" && echo "They are started; 'make test-services' finds them by itself."
+
+services-stop:
+	@deploy/services.sh stop "$(CURDIR)/var/services"
 
 bench: venv-test
 	@exec .venv/bin/python -m tests.bench $(BENCH_ARGS)

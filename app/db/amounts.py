@@ -24,5 +24,13 @@ def total(connection: Connection, column: ColumnElement[Any]) -> ColumnElement[A
 def decimal_of(value: Any) -> Decimal:
     """A sum as `total` gives it; nothing is zero."""
     if isinstance(value, int):
-        return Decimal(value).scaleb(-_PLACES)
-    return Decimal(0) if value is None else Decimal(value)
+        return shortened(Decimal(value).scaleb(-_PLACES), places=2)
+    return Decimal(0) if value is None else shortened(Decimal(value), places=2)
+
+
+def shortened(value: Decimal, *, places: int) -> Decimal:
+    """The same number without the zeros that stand behind so many digits after the point."""
+    short = value.normalize()
+    exponent = short.as_tuple().exponent
+    is_too_short = isinstance(exponent, int) and exponent > -places
+    return short.quantize(Decimal(1).scaleb(-places)) if is_too_short else short

@@ -121,7 +121,7 @@ kits = _table(
     _id(),
     Column("parent_sku", String(100), nullable=False),
     Column("component_sku", String(100), nullable=False),
-    Column("quantity", Exact(19, 5), nullable=False),
+    Column("quantity", Exact(19, 5, places=0), nullable=False),
     Column("position", Integer, nullable=False),
     UniqueConstraint("parent_sku", "component_sku"),
 )
@@ -314,7 +314,7 @@ lineitems = _table(
     Column("parent", Integer),
     Column("sku", String(255)),
     Column("name", LongText, nullable=False),
-    Column("quantity", Exact(19, 5), nullable=False),
+    Column("quantity", Exact(19, 5, places=0), nullable=False),
     Column("listed", Exact()),
     Column("amount", Exact(), nullable=False),
     Column("credit", Exact(), nullable=False),

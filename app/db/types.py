@@ -8,6 +8,8 @@ from sqlalchemy import DateTime, Dialect, Numeric, SmallInteger, String, Text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from app.db.amounts import shortened
+
 LongText = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
 
 
@@ -54,13 +56,18 @@ class UtcTime(TypeDecorator[datetime]):
 
 
 class Exact(TypeDecorator[Decimal]):
-    """A decimal that comes back as it went in. SQLite has no decimals, only floats, so there it is kept as text."""
+    """A decimal that comes back as it went in. SQLite has no decimals, only floats, so there it is kept as text.
+
+    A server fills every value up to the column's scale; the zeros beyond `places` are taken away again, so that people and files
+    see the same digits whatever the database: 19.99 and not 19.9900.
+    """
 
     impl = Numeric
     cache_ok = True
 
-    def __init__(self, precision: int = 19, scale: int = 4) -> None:
+    def __init__(self, precision: int = 19, scale: int = 4, *, places: int = 2) -> None:
         super().__init__(precision, scale)
+        self._places = places
         self._scale = Decimal(1).scaleb(-scale)
         self._limit = Decimal(1).scaleb(precision - scale)
 
@@ -81,4 +88,6 @@ class Exact(TypeDecorator[Decimal]):
         return str(value) if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
-        return None if value is None else Decimal(value)
+        if value is None or dialect.name == "sqlite":
+            return None if value is None else Decimal(value)
+        return shortened(value, places=self._places)

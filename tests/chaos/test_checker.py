@@ -14,7 +14,8 @@ from sqlalchemy import text
 
 from tests.chaos.checker import Findings, check
 from tests.chaos.state import read_state, woo_orders
-from tests.pipeline.world import World, kit_order, migrated_database, opened_world, plain_order
+from tests.fixtures.databases import Databases
+from tests.pipeline.world import World, kit_order, opened_world, plain_order
 
 
 def _unknown_sku() -> dict[str, Any]:
@@ -24,11 +25,10 @@ def _unknown_sku() -> dict[str, Any]:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(databases: Databases, tmp_path: Path) -> Iterator[World]:
     """Two orders of a widget, one of kits and a bad one, all at their ends."""
-    template = migrated_database(tmp_path / "template")
     with ExitStack() as stack:
-        world = stack.enter_context(opened_world(template, tmp_path / "world"))
+        world = stack.enter_context(opened_world(databases, tmp_path / "world"))
         world.place(plain_order(1), plain_order(2), kit_order(3), _unknown_sku())
         world.run()
         assert world.ends() == {1: "done", 2: "done", 3: "done", 4: "rejected"}

@@ -4,11 +4,10 @@ import json
 import logging
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +19,7 @@ import structlog
 from click.testing import CliRunner, Result
 
 from app import cli
-from app.bootstrap import Program, open_program, prepare_database
+from app.bootstrap import Program, open_program
 from app.demo import clock_shift
 from app.sandbox.erp import COMPANY_ID, Erp, demo_fill
 from app.sandbox.erp import create_app as erp_app
@@ -28,6 +27,7 @@ from app.sandbox.server import serve
 from app.sandbox.shop import Shop, recorded_orders
 from app.sandbox.shop import create_app as shop_app
 from app.settings import Settings, load_settings
+from tests.fixtures.databases import Database, Databases, open_on, seen_by
 
 ORDERSYNC = str(Path(sys.executable).with_name("ordersync"))
 KITS = "parent_sku,component_sku,quantity\nKIT-PARENT-123,COMP-A,3\nKIT-PARENT-123,COMP-B,1\n"
@@ -122,28 +122,20 @@ def plain_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
 
-def make_command_line(folder: Path, database: Path | None, **environment: str) -> CommandLine:
+def make_command_line(folder: Path, database: Database | None, **environment: str) -> CommandLine:
+    """On this database in `folder/var`; with None, on the embedded one, which is not there yet."""
     var = folder / "var"
-    var.mkdir(parents=True)
-    if database is not None:
-        shutil.copy(database, var / "ordersync.db")
+    var.mkdir(parents=True, exist_ok=True)
     # Whole days, so that the tests run at every hour of the week, also within the ERP's maintenance window.
     shift = str(clock_shift(datetime.now(UTC)).total_seconds())
     given = {"ORDERSYNC_VAR": str(var), "ORDERSYNC_ENV_FILE": os.devnull, "ORDERSYNC_CLOCK_SHIFT": shift}
-    return CommandLine({**given, **environment})
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with the schema and nothing in it, to be copied."""
-    var = tmp_path_factory.mktemp("template")
-    prepare_database(load_settings({"ORDERSYNC_VAR": str(var)}, dotenv=Path(os.devnull)))
-    return var / "ordersync.db"
+    return CommandLine({**given, **(database.environment if database else {}), **environment})
 
 
 @pytest.fixture
-def ordersync(tmp_path: Path, migrated: Path) -> CommandLine:
-    return make_command_line(tmp_path, migrated)
+def ordersync(tmp_path: Path, databases: Databases) -> Iterator[CommandLine]:
+    with databases.migrated(tmp_path / "var") as database:
+        yield make_command_line(tmp_path, database)
 
 
 @dataclass
@@ -216,35 +208,42 @@ class Synced:
     ordersync: CommandLine
     report: dict[str, Any]
     systems: Systems
+    database: Database
 
 
 @pytest.fixture(scope="session")
-def synced(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Iterator[Synced]:
+def synced(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iterator[Synced]:
     """For tests that only look."""
-    ordersync = make_command_line(tmp_path_factory.mktemp("synced"), migrated)
-    with running_systems() as found:
+    folder = tmp_path_factory.mktemp("synced")
+    with databases.migrated(folder / "var") as database, running_systems() as found:
+        ordersync = make_command_line(folder, database)
         found.connect(ordersync)
         report = ordersync.json("sync", "bgm", "--inline", code=NEEDS_A_PERSON)
-        yield Synced(ordersync, report, found)
+        yield Synced(ordersync, report, found, database)
 
 
 @pytest.fixture
-def copied(synced: Synced, tmp_path: Path) -> CommandLine:
+def copied(synced: Synced, databases: Databases, tmp_path: Path) -> Iterator[CommandLine]:
     """The same middleware in a folder of its own, for tests that change it."""
     var = tmp_path / "copied"
     shutil.copytree(synced.ordersync.var, var)
-    return CommandLine({**synced.ordersync.environment, "ORDERSYNC_VAR": str(var)})
+    with databases.copied(synced.database, var) as database:
+        yield CommandLine({**synced.ordersync.environment, "ORDERSYNC_VAR": str(var), **database.environment})
 
 
-def stored(ordersync: CommandLine) -> list[tuple[Any, ...]]:
+def stored(ordersync: CommandLine) -> list[dict[str, Any]]:
     """All that is stored of sites, ERPs and orders."""
-    with closing(sqlite3.connect(ordersync.var / "ordersync.db")) as connection:
-        tables = ("rm_sites", "rm_erps", "rm_thread", "rm_step", "rm_error_orders")
-        return [row for table in tables for row in connection.execute(f"SELECT * FROM {table} ORDER BY id")]
+    tables = ("rm_sites", "rm_erps", "rm_thread", "rm_step", "rm_error_orders")
+    return [
+        row
+        for table in tables
+        for row in seen_by(ordersync.environment, f"SELECT * FROM {table} ORDER BY id")
+    ]
 
 
 def execute(ordersync: CommandLine, *statements: str) -> None:
     """What an operator does by SQL."""
-    with closing(sqlite3.connect(ordersync.var / "ordersync.db")) as connection, connection:
+    url = load_settings(ordersync.environment, dotenv=Path(os.devnull)).database_url
+    with open_on(url) as engine, engine.begin() as connection:
         for statement in statements:
-            connection.execute(statement)
+            connection.exec_driver_sql(statement)

@@ -1,17 +1,15 @@
 """`reconcile` and `site probe`, as people and scripts use them."""
 
-import sqlite3
-from contextlib import closing
-
 import pytest
 
 from tests.cli.conftest import CommandLine, Synced, execute, sentence
+from tests.fixtures.databases import seen_by
 
 
-def certificates(ordersync: CommandLine) -> list[tuple[int]]:
+def certificates(ordersync: CommandLine) -> list[int]:
     """Whether each certificate that was made says that all is complete."""
-    with closing(sqlite3.connect(ordersync.var / "ordersync.db")) as connection:
-        return list(connection.execute("SELECT complete FROM rm_certificate ORDER BY id"))
+    query = "SELECT complete FROM rm_certificate ORDER BY id"
+    return [row["complete"] for row in seen_by(ordersync.environment, query)]
 
 
 def test_a_certificate_is_made_and_told_in_a_sentence(copied: CommandLine, synced: Synced) -> None:
@@ -24,7 +22,7 @@ def test_a_certificate_is_made_and_told_in_a_sentence(copied: CommandLine, synce
     told = copied.good("reconcile", "bgm")
     assert sentence(told.stdout).startswith("Complete up to ")
     assert "Stored, not exported" in told.stdout
-    assert certificates(copied) == [(1,), (1,)]
+    assert certificates(copied) == [1, 1]
 
 
 def test_what_is_missing_ends_with_code_3_until_it_is_read_again(copied: CommandLine) -> None:

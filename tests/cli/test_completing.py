@@ -3,11 +3,13 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import ORDERSYNC, CommandLine, Synced, execute, make_command_line, plain_environment
+from tests.fixtures.databases import Databases
 
 
 def completed(ordersync: CommandLine, line: str, **environment: str) -> list[str]:
@@ -23,16 +25,27 @@ def completed(ordersync: CommandLine, line: str, **environment: str) -> list[str
 
 
 @pytest.fixture(scope="session")
-def named(synced: Synced, tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+def named(
+    synced: Synced, databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[CommandLine]:
     """A middleware with the sites bgm and berlin, and the ERPs bc and nav."""
     folder = tmp_path_factory.mktemp("named")
-    ordersync = make_command_line(folder, synced.ordersync.var / "ordersync.db")
-    shutil.copy(synced.ordersync.var / "secret.key", ordersync.var)
-    shop = ["--platform", "woocommerce", "--url", "http://127.0.0.1:1", "--allow-private", "--prefix", "BER"]
-    ordersync.good("site", "add", "berlin", *shop)
-    central = ["--platform", "business_central", "--url", "http://127.0.0.1:2", "--allow-private"]
-    ordersync.good("erp", "add", "nav", *central)
-    return ordersync
+    with databases.copied(synced.database, folder / "var") as database:
+        ordersync = make_command_line(folder, database)
+        shutil.copy(synced.ordersync.var / "secret.key", ordersync.var)
+        shop = [
+            "--platform",
+            "woocommerce",
+            "--url",
+            "http://127.0.0.1:1",
+            "--allow-private",
+            "--prefix",
+            "BER",
+        ]
+        ordersync.good("site", "add", "berlin", *shop)
+        central = ["--platform", "business_central", "--url", "http://127.0.0.1:2", "--allow-private"]
+        ordersync.good("erp", "add", "nav", *central)
+        yield ordersync
 
 
 @pytest.mark.parametrize(

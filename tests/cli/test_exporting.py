@@ -175,7 +175,7 @@ def test_a_month_is_reviewed(copied: CommandLine) -> None:
         "opened": 3, "resolved": 2, "still_open": 19,
     }  # fmt: skip
     assert (report["median_seconds"], report["longest_seconds"]) == (21_600, 21_600)
-    assert (report["resolutions"], report["at_risk"]) == ({"repaired": 2}, {"EUR": "190.0000"})
+    assert (report["resolutions"], report["at_risk"]) == ({"repaired": 2}, {"EUR": "190.00"})
     assert len(report["oldest"]) == 10
     shown = sentence(copied.good("errors", "report", "--month", "2026-10").stdout)
     assert shown.startswith("Errors of 2026-10 (UTC): 3 opened, 2 resolved, 19 still open.")

@@ -1,3 +1,5 @@
+"""The same on the PostgreSQL of the wheel, so that every run sees a server too."""
+
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,15 +9,7 @@ from sqlalchemy import Engine
 
 from app.db.engine import open_engine
 from app.db.migrate import migrate
-from tests.contracts.store import StoreContract
-from tests.contracts.store_adopt import AdoptContract
-from tests.contracts.store_archive import ArchiveContract
-from tests.contracts.store_deliveries import DeliveriesContract
-from tests.contracts.store_explaining import ExplainingContract
-from tests.contracts.store_reading import ReadingContract
-from tests.contracts.store_reporting import ReportingContract
-from tests.contracts.store_systems import DeskContract, SystemsContract
-from tests.contracts.store_workbench import WorkbenchContract
+from tests.db.contract import WholeContract
 from tests.db.harness import SqlHarness, harness_on
 from tests.db.migrations import MigrationContract
 from tests.fixtures.postgres import PostgresServer
@@ -40,18 +34,7 @@ def migrated_postgres(postgres_server: PostgresServer) -> Iterator[str]:
 
 
 @pytest.mark.xdist_group("postgres")
-class TestStoreOnPostgres(
-    StoreContract,
-    SystemsContract,
-    DeskContract,
-    DeliveriesContract,
-    ReadingContract,
-    AdoptContract,
-    WorkbenchContract,
-    ReportingContract,
-    ExplainingContract,
-    ArchiveContract,
-):
+class TestStoreOnPostgres(WholeContract):
     @pytest.fixture
     def harness(self, migrated_postgres: str) -> Iterator[SqlHarness]:
         with harness_on(migrated_postgres) as harness:

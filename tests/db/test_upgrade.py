@@ -33,7 +33,7 @@ from app.settings import load_settings
 from app.sync.reconfigure import Wanted, set_erp, set_site
 from app.sync.schedule import tick
 from app.sync.sweep import sweep
-from tests.db.test_store_mariadb import SERVER_URL, _database
+from tests.fixtures.databases import Databases
 from tests.pipeline.world import Clock, Json, World, plain_order
 
 FIXTURE = Path(__file__).parent / "upgrade" / "0001.sql"
@@ -352,11 +352,13 @@ def _everything(engine: Engine) -> dict[str, list[Json]]:
         }
 
 
-class TestUpgradeOnSqlite(UpgradeContract):
+class TestUpgrade(UpgradeContract):
     @pytest.fixture
-    def url(self, sqlite_url: str) -> str:
-        return sqlite_url
+    def url(self, databases: Databases, tmp_path: Path) -> Iterator[str]:
+        with databases.bare(tmp_path) as bare:
+            yield bare.url
 
+    @pytest.mark.only_on("sqlite")
     def test_the_embedded_database_is_brought_forward_when_it_is_opened(
         self, engine: Engine, url: str, tmp_path: Path
     ) -> None:
@@ -374,13 +376,3 @@ class TestUpgradeOnPostgres(UpgradeContract):
     @pytest.fixture
     def url(self, postgres_url: str) -> str:
         return postgres_url
-
-
-if SERVER_URL:
-
-    @pytest.mark.xdist_group("mariadb")
-    class TestUpgradeOnMariaDb(UpgradeContract):
-        @pytest.fixture
-        def url(self) -> Iterator[str]:
-            with _database(str(SERVER_URL)) as url:
-                yield url

@@ -1,7 +1,6 @@
 """An installation that a test breaks in one place, and what the doctor says of it."""
 
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import structlog
 from click.testing import CliRunner, Result
 
 from app import cli
-from app.bootstrap import Program, open_program, prepare_database, sync_items
+from app.bootstrap import Program, open_program, sync_items
 from app.demo import clock_shift
 from app.doctor import Ended, Finding, examine
 from app.runtime import EmbeddedBroker
@@ -24,6 +23,7 @@ from app.sandbox.shop import ApiKey, Shop
 from app.sandbox.shop import create_app as shop_app
 from app.settings import load_settings
 from app.sync.configure import Asked, add_erp, add_site
+from tests.fixtures.databases import Databases
 
 ACCOUNTS = {"shipping": "40400", "tax": "40500", "fee": "40600", "gift_card": "40700", "rounding": "40900"}
 
@@ -81,22 +81,13 @@ def fresh(tmp_path: Path) -> Installation:
     return Installation(environment_of(tmp_path / "var"))
 
 
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with the schema and nothing in it, to be copied."""
-    var = tmp_path_factory.mktemp("template")
-    prepare_database(load_settings(environment_of(var)))
-    return var / "ordersync.db"
-
-
 @pytest.fixture
-def installation(tmp_path: Path, migrated: Path) -> Installation:
+def installation(tmp_path: Path, databases: Databases) -> Iterator[Installation]:
     """A migrated database, its clock out of the ERP's maintenance window whatever the hour of the week."""
     var = tmp_path / "var"
-    var.mkdir()
-    shutil.copy(migrated, var / "ordersync.db")
     shift = str(clock_shift(datetime.now(UTC)).total_seconds())
-    return Installation(environment_of(var, ORDERSYNC_CLOCK_SHIFT=shift))
+    with databases.migrated(var) as database:
+        yield Installation(environment_of(var, ORDERSYNC_CLOCK_SHIFT=shift, **database.environment))
 
 
 @pytest.fixture

@@ -344,6 +344,7 @@ def test_an_erp_in_its_maintenance_window_is_not_called(peers: Peers) -> None:
     assert requests_of(peers) == []
 
 
+@pytest.mark.only_on("sqlite")
 def test_an_erp_without_its_database_is_not_called(peers: Peers) -> None:
     peers.connect()
     shutil.move(peers.installation.var / "ordersync.db", peers.installation.var / "elsewhere.db")

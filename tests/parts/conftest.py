@@ -1,47 +1,36 @@
-"""A program on a migrated SQLite file of the test's own, opened as every door opens it."""
+"""A program on a migrated database of the test's own, opened as every door opens it."""
 
 import os
-import shutil
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.bootstrap import Program, open_program, prepare_database
+from app.bootstrap import Program, open_program
 from app.settings import load_settings
 from app.sync.configure import Asked, add_erp, add_site
+from tests.fixtures.databases import Databases
 
 COMPANY = "7dbba574-5f6f-4d2a-9a3c-2f6b0c1d9e01"
 PUBLIC = "93.184.216.34"
 
 
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with the schema and nothing in it, to be copied."""
-    var = tmp_path_factory.mktemp("template")
-    prepare_database(load_settings({"ORDERSYNC_VAR": str(var)}, dotenv=Path(os.devnull)))
-    return var / "ordersync.db"
-
-
 @pytest.fixture
-def open_with(tmp_path: Path, migrated: Path) -> Iterator[Callable[..., Program]]:
+def open_with(tmp_path: Path, databases: Databases) -> Iterator[Callable[..., Program]]:
     """Opens a program with settings of the environment; each further one on the same database."""
-    opened: list[Program] = []
-    (tmp_path / "var").mkdir()
-    shutil.copy(migrated, tmp_path / "var" / "ordersync.db")
+    with ExitStack() as stack:
+        database = stack.enter_context(databases.migrated(tmp_path / "var"))
 
-    def make(**environment: str) -> Program:
-        settings = load_settings(
-            {"ORDERSYNC_VAR": str(tmp_path / "var"), **environment}, dotenv=Path(os.devnull)
-        )
-        opened.append(open_program(settings))
-        return opened[-1]
+        def make(**environment: str) -> Program:
+            given = {"ORDERSYNC_VAR": str(tmp_path / "var"), **database.environment, **environment}
+            opened = open_program(load_settings(given, dotenv=Path(os.devnull)))
+            stack.callback(opened.engine.dispose)
+            return opened
 
-    yield make
-    for each in opened:
-        each.engine.dispose()
+        yield make
 
 
 @pytest.fixture

@@ -115,6 +115,7 @@ def test_a_new_key_before_the_old_one_reads_what_was_stored_and_stores_with_the_
     assert secrets.decrypt(secrets.load_key(given=new, file=tmp_path / "k"), newer, name="bgm") == CREDENTIALS
 
 
+@pytest.mark.only_on("sqlite")
 def test_no_credential_can_be_read_in_the_files_of_the_database(program: Program) -> None:
     with_site(program)
     with_erp(program)

@@ -4,7 +4,6 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,10 +17,10 @@ from tests.pipeline.world import World
 
 def environment(world: World) -> dict[str, str]:
     """The settings of a process on the world's database; its clock goes on from the world's."""
-    database = world.engine.url.database
-    assert database is not None
+    settings = world.settings
     return {
-        "ORDERSYNC_VAR": str(Path(database).parent),
+        "ORDERSYNC_VAR": str(settings.var),
+        **({} if settings.embedded_database else {"DATABASE_URL": settings.database_url}),
         "ORDERSYNC_ENV_FILE": os.devnull,
         "ORDERSYNC_USER": "pat",
     }

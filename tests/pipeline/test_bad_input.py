@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.fixtures.databases import Databases
 from tests.pipeline.world import (
     ORDERS_PATH,
     TIGHT,
@@ -303,13 +304,13 @@ _GOOD = (490, 520_000, 520_001)
 
 
 @pytest.fixture(scope="module")
-def mixed_page(database_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def mixed_page(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     bodies = [plain_order(order_id) for order_id in _GOOD]
     for label, (change, _, _) in BAD.items():
         body = deepcopy(plain_order(_IDS[label]))
         change(body)
         bodies.append(body)
-    with opened_world(database_template, tmp_path_factory.mktemp("mixed")) as world:
+    with opened_world(databases, tmp_path_factory.mktemp("mixed")) as world:
         world.shop.add_orders(bodies)
         world.run()
         yield world

@@ -99,6 +99,7 @@ def test_after_an_erasure_nobody_finds_the_person_in_any_table(world: World) -> 
     assert "buyer1003@example.test" in dump(world)
 
 
+@pytest.mark.only_on("sqlite")
 def test_after_an_erasure_nobody_finds_the_person_in_the_database_file(world: World) -> None:
     good(world, "privacy", "erase", "--email", EMAIL, "--yes")
     database = world.engine.url.database

@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
 from app.ports.store import Run
 from app.sandbox.erp.records import put
 from app.sandbox.shop import recorded_orders
+from tests.fixtures.databases import Databases
 from tests.pipeline.world import Json, MakeWorld, World, opened_world
 
 
@@ -132,11 +132,9 @@ BODIES = {body["id"]: body for body in recorded_orders()}
 
 
 @pytest.fixture(scope="module")
-def after_run(
-    database_template: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[World, Run]]:
+def after_run(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Run]]:
     folder = tmp_path_factory.mktemp("recorded")
-    with opened_world(database_template, folder, orders=recorded_orders()) as world:
+    with opened_world(databases, folder, orders=recorded_orders()) as world:
         with world.erp.lock:
             put(world.erp.books, "items", {"number": "BIG-1", "displayName": "Expensive"})
         yield world, world.run()

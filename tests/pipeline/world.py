@@ -1,11 +1,10 @@
 """A whole middleware in one process: its database, the sandbox shop and ERP on loopback, and a clock that can be moved."""
 
 import json
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from sqlalchemy import text
 
 from app.bootstrap import (
     OpenPeers,
@@ -24,7 +22,6 @@ from app.bootstrap import (
     inline,
     open_program,
     pipeline,
-    prepare_database,
     sync_items,
 )
 from app.db.store import SqlStore
@@ -43,6 +40,7 @@ from app.sync.fetch import FetchResult
 from app.sync.items import ItemsResult, import_kits
 from app.sync.sweep import close_runs, sweep
 from tests.fakes.limiters import an_hour_between_calls
+from tests.fixtures.databases import Databases, seen
 
 Json = dict[str, Any]
 
@@ -121,16 +119,10 @@ def kit_order(order_id: int, *, email: str = "") -> Json:
     return body | {"id": order_id, "number": str(order_id), "order_key": f"wc_order_{order_id}"}
 
 
-def migrated_database(folder: Path) -> Path:
-    """An empty database of the present schema, to be copied."""
-    # Without a key of its own: each test makes one.
-    prepare_database(_settings(folder, ROOMY))
-    return folder / "ordersync.db"
-
-
-def _settings(var: Path, limits: Mapping[str, str]) -> Settings:
+def _settings(var: Path, limits: Mapping[str, str], database: Mapping[str, str]) -> Settings:
     return load_settings(
         {
+            **database,
             "ORDERSYNC_VAR": str(var),
             "ORDERSYNC_ENV_FILE": "/dev/null",
             "ORDERSYNC_HTTP_TIMEOUT": limits["http"],
@@ -154,6 +146,7 @@ class World:
         self.engine = program.engine
         # A peer that failed or asked for a pause in one step of a test is called again in the next.
         use_limiters(program.parts, an_hour_between_calls())
+        self.settings = program.settings
         self.parts = replace(
             program.parts,
             store=SqlStore(program.engine, clock=clock.now, audit_key=audit_key_of(program)),
@@ -257,7 +250,7 @@ class World:
 
     def _next_at(self, *, through_holds: bool) -> datetime | None:
         states = "('active', 'held')" if through_holds else "('active')"
-        free = "COALESCE(MAX({0}.next_at, {0}.lease_until), {0}.next_at)"
+        free = "CASE WHEN {0}.lease_until > {0}.next_at THEN {0}.lease_until ELSE {0}.next_at END"
         found = self.rows(
             f"SELECT {free.format('t')} AS at FROM rm_thread t WHERE t.state IN {states} AND t.stage != 'deliver'"
             f" UNION ALL SELECT {free.format('s')} FROM rm_step s JOIN rm_thread t ON t.id = s.thread_id"
@@ -313,8 +306,7 @@ class World:
 
     def rows(self, sql: str, **values: Any) -> list[Json]:
         """What a query of the database's owner shows."""
-        with self.engine.connect() as connection:
-            return [dict(row) for row in connection.execute(text(sql), values).mappings()]
+        return seen(self.engine, sql, **values)
 
     def states(self) -> dict[int, tuple[str, str, str]]:
         """Each order's state, stage and reason, by the platform's id."""
@@ -389,7 +381,7 @@ def _wait_for_late_commits() -> None:
 
 @contextmanager
 def opened_world(
-    template: Path,
+    databases: Databases,
     folder: Path,
     *,
     orders: Sequence[Json] = (),
@@ -401,26 +393,26 @@ def opened_world(
     items: bool = True,
 ) -> Iterator[World]:
     """A fresh world whose shop has these orders. With `items` the ERP's items are known already."""
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(template, folder / "ordersync.db")
     clock = Clock(at, frozen=frozen)
     shop, erp = Shop(orders), Erp()
     demo_fill(erp)
-    program = open_program(_settings(folder, limits))
-    try:
-        with serve(shop_app(shop)) as shop_server, serve(erp_app(erp)) as erp_server:
-            world = World(program, clock, shop=shop, erp=erp, urls=(shop_server.url, erp_server.url))
-            world.configure(
-                erp_settings=erp_settings or {},
-                site_settings={"max_orders_per_run": "500", **(site_settings or {})},
-            )
-            if items:
-                assert world.sync_items().state == "done"
-            yield world
-            shop.close()
-            _wait_for_late_commits()
-    finally:
-        program.engine.dispose()
+    with ExitStack() as stack:
+        database = stack.enter_context(databases.migrated(folder))
+        program = open_program(_settings(folder, limits, database.environment))
+        stack.callback(program.engine.dispose)
+        shop_server, erp_server = (
+            stack.enter_context(serve(made)) for made in (shop_app(shop), erp_app(erp))
+        )
+        world = World(program, clock, shop=shop, erp=erp, urls=(shop_server.url, erp_server.url))
+        world.configure(
+            erp_settings=erp_settings or {},
+            site_settings={"max_orders_per_run": "500", **(site_settings or {})},
+        )
+        if items:
+            assert world.sync_items().state == "done"
+        yield world
+        shop.close()
+        _wait_for_late_commits()
 
 
 MakeWorld = Callable[..., World]

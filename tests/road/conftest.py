@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from app.bootstrap import Program, open_program, prepare_database, sync_items
+from app.bootstrap import Program, open_program, sync_items
 from app.celery_door import CONCURRENCY, Workers, worker_command
 from app.demo import clock_shift
 from app.ports.store import Run
@@ -25,6 +25,7 @@ from app.sandbox.shop import create_app as shop_app
 from app.settings import load_settings
 from app.sync.configure import Asked, add_erp, add_site
 from app.sync.items import import_kits
+from tests.fixtures.databases import Database, Databases
 
 ROOT = Path(__file__).parents[2]
 LIMITS = {
@@ -97,7 +98,12 @@ def as_it_is(app: Any) -> Any:
 
 @contextmanager
 def running_middleware(
-    tmp_path: Path, broker: str, *, shop: Shop, behind: Callable[[Any], Any] = as_it_is
+    tmp_path: Path,
+    broker: str,
+    database: Database,
+    *,
+    shop: Shop,
+    behind: Callable[[Any], Any] = as_it_is,
 ) -> Iterator[Middleware]:
     """A middleware in `tmp_path`, with what stands between it and its peers' applications."""
     erp = Erp()
@@ -106,12 +112,12 @@ def running_middleware(
         "ORDERSYNC_VAR": str(tmp_path / "var"),
         "ORDERSYNC_ENV_FILE": "/dev/null",
         "REDIS_URL": broker,
+        **database.environment,
         # Outside of the ERP's maintenance window, whatever the hour of the week.
         "ORDERSYNC_CLOCK_SHIFT": str(clock_shift(datetime.now(UTC)).total_seconds()),
         **LIMITS,
     }
     settings = load_settings(environment)
-    prepare_database(settings)
     with ExitStack() as stack:
         servers = [stack.enter_context(serve(behind(made))) for made in (shop_app(shop), erp_app(erp))]
         shop_url, erp_url = (server.url for server in servers)
@@ -164,6 +170,13 @@ def running_middleware(
 
 
 @pytest.fixture
-def middleware(tmp_path: Path, empty_broker_url: str) -> Iterator[Middleware]:
-    with running_middleware(tmp_path, empty_broker_url, shop=Shop(recorded_orders())) as found:
+def road_database(databases: Databases, tmp_path: Path) -> Iterator[Database]:
+    """Where the middleware's embedded one would be."""
+    with databases.migrated(tmp_path / "var") as database:
+        yield database
+
+
+@pytest.fixture
+def middleware(tmp_path: Path, empty_broker_url: str, road_database: Database) -> Iterator[Middleware]:
+    with running_middleware(tmp_path, empty_broker_url, road_database, shop=Shop(recorded_orders())) as found:
         yield found

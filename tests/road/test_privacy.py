@@ -25,6 +25,7 @@ from app.sandbox.server import serve
 from app.sandbox.shop import Shop, recorded_orders
 from app.sandbox.shop import create_app as shop_app
 from app.sync.configure import Asked, add_site
+from tests.fixtures.databases import Database
 from tests.road.conftest import ROOT, Middleware, running_middleware
 from tests.road.people import (
     QUOTED_ORDER,
@@ -235,7 +236,11 @@ def run_it_all(
 
 @pytest.fixture
 def written(
-    tmp_path: Path, embedded_broker: EmbeddedBroker, empty_broker_url: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    embedded_broker: EmbeddedBroker,
+    empty_broker_url: str,
+    road_database: Database,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Written:
     recorded = recorded_orders()
     for number, body in enumerate(recorded):
@@ -244,7 +249,9 @@ def written(
     shop, quoting, traffic = Shop([*recorded, *unmistakable_orders()]), Quoting(), Traffic()
     with (
         traffic.watched(embedded_broker),
-        running_middleware(tmp_path, empty_broker_url, shop=shop, behind=quoting.before) as middleware,
+        running_middleware(
+            tmp_path, empty_broker_url, road_database, shop=shop, behind=quoting.before
+        ) as middleware,
         serve(quoting.before(shop_app(Shop(())))) as another,
     ):
         tokens = tokens_issued(monkeypatch, middleware.erp)

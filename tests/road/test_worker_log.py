@@ -21,6 +21,7 @@ from app.runtime import ProcessGroup, free_port
 from app.runtime.embedded import find_server
 from app.sandbox.shop import Shop, recorded_orders
 from app.sync import pipeline
+from tests.fixtures.databases import Database
 from tests.road.conftest import ROOT, Middleware, running_middleware
 
 pytestmark = pytest.mark.slow
@@ -168,9 +169,11 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
     shutil.rmtree(folder)
 
 
-def test_a_broker_that_goes_away_and_comes_back_leaves_warnings(tmp_path: Path, broker: Broker) -> None:
+def test_a_broker_that_goes_away_and_comes_back_leaves_warnings(
+    tmp_path: Path, broker: Broker, road_database: Database
+) -> None:
     broker.start()
-    with running_middleware(tmp_path, broker.url, shop=Shop(recorded_orders())) as middleware:
+    with running_middleware(tmp_path, broker.url, road_database, shop=Shop(recorded_orders())) as middleware:
         group, environment = middleware.group, middleware.environment
         group.start("beat", beat_command(), environment=environment, cwd=ROOT)
         flower = flower_command(port=free_port(0))

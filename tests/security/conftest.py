@@ -1,5 +1,5 @@
 """Worlds, as the pipeline's tests have them."""
 
-from tests.pipeline.conftest import database_template, make_world
+from tests.pipeline.conftest import make_world
 
-__all__ = ["database_template", "make_world"]
+__all__ = ["make_world"]

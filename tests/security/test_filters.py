@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from app.db.tables import metadata
+from tests.fixtures.databases import Databases
 from tests.pipeline.commands import command
 from tests.pipeline.test_webhooks import Hooked, web
 from tests.pipeline.world import MakeWorld, World, opened_world, plain_order
@@ -83,20 +85,19 @@ _FOUND_NOTHING = (0, 1, 2)
 
 
 @pytest.fixture(scope="module")
-def world(database_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One for all of these tests: each sees that it has changed nothing."""
     bad = plain_order(1002)
     bad["line_items"][0]["sku"] = "NOT-THERE"
     folder = tmp_path_factory.mktemp("world")
-    with opened_world(database_template, folder / "var", orders=[plain_order(1001), bad]) as made:
+    with opened_world(databases, folder / "var", orders=[plain_order(1001), bad]) as made:
         made.run()
         assert made.ends() == {1001: "done", 1002: "rejected"}
         yield made
 
 
 def everything(world: World) -> dict[str, list[dict[str, Any]]]:
-    tables = [each["name"] for each in world.rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
-    return {name: world.rows(f'SELECT * FROM "{name}"') for name in tables}
+    return {table.name: world.rows(f"SELECT * FROM {table.name}") for table in metadata.sorted_tables}
 
 
 @pytest.mark.parametrize("words", LISTS, ids=" ".join)

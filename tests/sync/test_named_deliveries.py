@@ -26,6 +26,7 @@ from app.sync.hooks import read_due, receive
 from app.sync.sweep import sweep
 from tests.domain.profile import REPEATABLE
 from tests.fakes.sales_channel import FakeSalesChannel, fake_body
+from tests.fixtures.databases import Databases
 from tests.sync.test_promises import FAKE, FakePeers, Killed, World
 
 ORDERS = ("1", "2", "3")
@@ -196,10 +197,11 @@ ACTS = (
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    made = World(tmp_path_factory.mktemp("deliveries") / "named.db", default_customer="WEB")
-    yield made
-    made.engine.dispose()
+def base(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with databases.migrated(tmp_path_factory.mktemp("deliveries")) as database:
+        made = World(database.url, default_customer="WEB")
+        yield made
+        made.engine.dispose()
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Self
 
 import pytest
 
 from app.db.engine import open_engine
-from app.db.migrate import migrate
 from app.db.store import SqlStore
 from app.domain.order import Order
 from app.domain.road import Owed
@@ -26,6 +24,7 @@ from app.sync.sweep import sweep
 from tests.contracts.erp import Trouble
 from tests.fakes.erp import FakeErp
 from tests.fakes.sales_channel import START, FakeSalesChannel, fake_body
+from tests.fixtures.databases import Database
 
 LATE = timedelta(minutes=20)
 LEASE = 300.0
@@ -73,23 +72,22 @@ class FakePeers:
 class World:
     """One middleware over a fake shop and a fake ERP; time stands still unless it is moved."""
 
-    def __init__(self, path: Path, **erp_settings: str) -> None:
-        self._open(path, FakeSalesChannel())
+    def __init__(self, url: str, **erp_settings: str) -> None:
+        self._open(url, FakeSalesChannel())
         self._connect(erp_settings)
 
     @classmethod
-    def on(cls, path: Path, shop: FakeSalesChannel) -> Self:
+    def on(cls, url: str, shop: FakeSalesChannel) -> Self:
         """On a database that has its site and its ERP already, with another shop."""
         world = cls.__new__(cls)
-        world._open(path, shop)
+        world._open(url, shop)
         world.erp_id = world.store.erps()[0].id
         world.site_id = world.store.sites()[0].id
         return world
 
-    def _open(self, path: Path, shop: FakeSalesChannel) -> None:
+    def _open(self, url: str, shop: FakeSalesChannel) -> None:
         self.now = START
-        self.engine = open_engine(f"sqlite:///{path}")
-        migrate(self.engine)
+        self.engine = open_engine(url)
         self.shop = shop
         self.erp = FakeErp(clock=lambda: self.now)
         self.erp.add_item("COMP-A")
@@ -162,8 +160,8 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path / "promises.db", default_customer="WEB")
+def world(database: Database) -> Iterator[World]:
+    made = World(database.url, default_customer="WEB")
     yield made
     made.engine.dispose()
 
@@ -256,8 +254,8 @@ def test_a_change_that_arrived_while_nothing_was_sent_after_all_is_what_gets_exp
     assert [str(each.total) for each in world.erp.documents] == ["24.00"]
 
 
-def test_a_customer_committed_after_the_look_up_is_not_created_a_second_time(tmp_path: Path) -> None:
-    world = World(tmp_path / "customers.db")
+def test_a_customer_committed_after_the_look_up_is_not_created_a_second_time(database: Database) -> None:
+    world = World(database.url)
     world.shop.put(fake_body(order_id="1"))
     world.erp.write_troubles = [Trouble.LATE]
     world.walk(world.fetch())
@@ -307,8 +305,8 @@ def test_an_order_that_kills_its_process_is_found_alone_and_the_others_go_on(wor
     assert [each["kind"] for each in details["errors"]] == ["crash"]
 
 
-def test_no_call_to_the_erp_begins_when_it_could_run_into_the_maintenance_window(tmp_path: Path) -> None:
-    world = World(tmp_path / "window.db", default_customer="WEB", windows="tue 12:03 60")
+def test_no_call_to_the_erp_begins_when_it_could_run_into_the_maintenance_window(database: Database) -> None:
+    world = World(database.url, default_customer="WEB", windows="tue 12:03 60")
     world.shop.put(fake_body(order_id="1"))
     world.fetch()
     assert world.states() == {}

@@ -21,6 +21,7 @@ from app.ports.store import Bell
 from app.sync import pipeline
 from tests.domain.profile import REPEATABLE
 from tests.fakes.sales_channel import FakeSalesChannel, fake_body
+from tests.fixtures.databases import FILE, SqliteDatabases
 from tests.sync.test_promises import World
 
 EXAMPLES = int(os.environ.get("ORDERSYNC_READING_EXAMPLES", "40"))
@@ -163,10 +164,11 @@ class Told:
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated database with a site, to be copied for each example."""
-    path = tmp_path_factory.mktemp("reading") / "template.db"
-    World(path).engine.dispose()
-    return path
+    """A migrated database with a site, to be copied for each example: a file, of which a hundred are nothing."""
+    folder = tmp_path_factory.mktemp("reading")
+    with SqliteDatabases(folder / "empty").migrated(folder) as database:
+        World(database.url).engine.dispose()
+    return folder / FILE
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +186,7 @@ def tell(
     channel = Moving(guesses=guesses)
     path = folder / f"{next(_numbers)}.db"
     shutil.copy(template, path)
-    world = World.on(path, channel)
+    world = World.on(f"sqlite:///{path}", channel)
     channel.world = world
     channel.pass_time(0)
     told = Told(world, channel)

@@ -26,6 +26,7 @@ from app.sandbox.shop import Shop
 from app.sandbox.shop import create_app as shop_app
 from app.settings import load_settings
 from tests.cli.conftest import ORDERSYNC, CommandLine, Systems, make_command_line, plain_environment
+from tests.fixtures.databases import Databases
 
 LOGIN = "watcher:not for everybody"
 LIMITS = {
@@ -209,11 +210,12 @@ class Installation:
 
 
 @contextmanager
-def installed(folder: Path) -> Iterator[Installation]:
+def installed(folder: Path, databases: Databases) -> Iterator[Installation]:
     shop, erp = Shop(()), Erp()
     demo_fill(erp)
-    ordersync = make_command_line(folder, None, **LIMITS, ORDERSYNC_FLOWER_AUTH=LOGIN)
     with ExitStack() as stack:
+        database = stack.enter_context(databases.migrated(folder / "var"))
+        ordersync = make_command_line(folder, database, **LIMITS, ORDERSYNC_FLOWER_AUTH=LOGIN)
         servers = [stack.enter_context(serve(made)) for made in (shop_app(shop), erp_app(erp))]
         systems = Systems(servers[0].url, servers[1].url)
         ordersync.good(*systems.erp_add, "--set", "t_late=43", **systems.environment)
@@ -229,8 +231,8 @@ def installed(folder: Path) -> Iterator[Installation]:
 
 
 @pytest.fixture
-def installation(tmp_path: Path) -> Iterator[Installation]:
-    with installed(tmp_path) as found:
+def installation(tmp_path: Path, databases: Databases) -> Iterator[Installation]:
+    with installed(tmp_path, databases) as found:
         yield found
 
 
@@ -243,8 +245,8 @@ class Running:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with installed(tmp_path_factory.mktemp("up")) as found:
+def running(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iterator[Running]:
+    with installed(tmp_path_factory.mktemp("up"), databases) as found:
         # What an earlier version or a full disk may have left there.
         for suffix in ("", ".db", ".dat", ".dir", ".bak"):
             (found.ordersync.var / f"beat-schedule{suffix}").write_bytes(os.urandom(100))

@@ -41,26 +41,30 @@ class Road(Base):
     """The stages before delivery."""
 
     def claim(self, stage: Stage, *, batch_id: int, token: str, lease_seconds: float) -> tuple[Claimed, ...]:
-        """Take the batch's due orders at this stage under lease; one alone, where some were claimed often in vain."""
+        """Take the batch's due orders at this stage under lease; one alone, where some were claimed often in vain.
+
+        Orders that another transaction holds at this moment are left to it, so that two claims never wait for each other.
+        """
         with self._writing() as connection:
             now = self._now(connection)
             mine = (
-                threads.c.batch_id == batch_id,
-                threads.c.stage == stage,
-                threads.c.state.in_(UNFINISHED),
-                threads.c.next_at <= now,
-                lease_free(threads, now),
-            )
-            suspect = connection.execute(
-                select(threads.c.id)
-                .where(*mine, threads.c.unsettled >= NARROW_FROM)
+                select(threads.c.id, threads.c.unsettled)
+                .where(
+                    threads.c.batch_id == batch_id,
+                    threads.c.stage == stage,
+                    threads.c.state.in_(UNFINISHED),
+                    threads.c.next_at <= now,
+                    lease_free(threads, now),
+                )
                 .order_by(threads.c.unsettled.desc(), threads.c.id)
-                .limit(1)
-            ).scalar()
-            only = () if suspect is None else (threads.c.id == suspect,)
-            taken = connection.execute(
+            )
+            due = connection.execute(mine.with_for_update(skip_locked=True)).all()
+            if not due:
+                return ()
+            ids = [row.id for row in (due[:1] if due[0].unsettled >= NARROW_FROM else due)]
+            connection.execute(
                 update(threads)
-                .where(*mine, *only)
+                .where(threads.c.id.in_(ids))
                 .values(
                     lease_until=now + timedelta(seconds=lease_seconds),
                     lease_token=token,
@@ -69,11 +73,9 @@ class Road(Base):
                     attempts=threads.c.attempts + 1,
                 )
             )
-            if not taken.rowcount:
-                return ()
             query: Select[Any] = (
                 select(*SETTLED, threads.c.unsettled, threads.c.fresh)
-                .where(threads.c.batch_id == batch_id, threads.c.lease_token == token)
+                .where(threads.c.id.in_(ids))
                 .order_by(threads.c.id)
             )
             if stage is Stage.NORMALIZE:

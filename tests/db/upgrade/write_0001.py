@@ -22,7 +22,8 @@ from app.sandbox.erp.records import put
 from app.sandbox.shop import MARK_KEY
 from app.sync.configure import Asked, add_site
 from app.sync.sweep import close_runs
-from tests.pipeline.world import TIGHT, Json, World, kit_order, migrated_database, opened_world, plain_order
+from tests.fixtures.databases import SqliteDatabases
+from tests.pipeline.world import TIGHT, Json, World, kit_order, opened_world, plain_order
 
 WINDOW = datetime(2026, 11, 29, 19, 0, tzinfo=UTC)
 KEY = base64.urlsafe_b64encode(b"the key of a database of old____").decode()
@@ -213,12 +214,12 @@ def main() -> None:
     """Make the world, bring it into every state, and write what its database holds."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        template = migrated_database(folder / "template")
+        databases = SqliteDatabases(folder / "template")
         var = folder / "world"
         var.mkdir()
         (var / "secret.key").write_text(KEY, encoding="ascii")
         with opened_world(
-            template, var, limits=TIGHT, at=WINDOW - timedelta(minutes=10), frozen=True
+            databases, var, limits=TIGHT, at=WINDOW - timedelta(minutes=10), frozen=True
         ) as world:
             Writer(world).write()
         lines = dumped(var / "ordersync.db")

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# What can depend on the database or the broker, on real servers: those of the variables below, or those of `make services`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly STARTED=var/services/environment
+# Real worker processes, killed and restarted: what a database or a broker can make different of them.
+readonly ROAD=(tests/road/test_real_worker.py tests/road/test_restarts.py)
+
+if [[ -z ${ORDERSYNC_TEST_POSTGRESQL_URL:-} && -z ${ORDERSYNC_TEST_MARIADB_URL:-} && -z ${ORDERSYNC_TEST_REDIS_URL:-} ]]; then
+    if [[ ! -e $STARTED ]]; then
+        cat >&2 <<'END'
+Name servers on this machine, all or some of them, with users that may make databases; what is in that Redis is deleted:
+  export ORDERSYNC_TEST_POSTGRESQL_URL=postgresql+psycopg://user:password@127.0.0.1:5432/
+  export ORDERSYNC_TEST_MARIADB_URL=mysql+pymysql://user:password@127.0.0.1:3306/
+  export ORDERSYNC_TEST_REDIS_URL=redis://127.0.0.1:6379/15
+Or let 'make services' start the system's own, with their data in var/services; 'make services-stop' ends them.
+END
+        exit 2
+    fi
+    # shellcheck source=/dev/null
+    . "$STARTED"
+fi
+
+run() {
+    .venv/bin/python -m pytest -q -n 2 --dist loadgroup "$@"
+}
+
+if [[ -n ${ORDERSYNC_TEST_POSTGRESQL_URL:-} ]]; then
+    run --database=postgresql -m "not slow" "$@"
+    run --database=postgresql "${ROAD[@]}" "$@"
+fi
+if [[ -n ${ORDERSYNC_TEST_MARIADB_URL:-} ]]; then
+    run --database=mariadb -m "not slow" "$@"
+    run --database=mariadb "${ROAD[@]}" "$@"
+fi
+if [[ -n ${ORDERSYNC_TEST_REDIS_URL:-} ]]; then
+    # One after the other: there is one Redis, and each test wants it empty.
+    .venv/bin/python -m pytest -q --broker="$ORDERSYNC_TEST_REDIS_URL" "$@"
+fi
