@@ -37,7 +37,7 @@ def second_site(world: World) -> int:
     return world.store.add_site(made)
 
 
-class DeliveriesContract:
+class TakenDeliveriesContract:
     """Taking, claiming, settling and forgetting deliveries; webhooks and alerts of a site."""
 
     def claim_deliveries(
@@ -73,10 +73,6 @@ class DeliveriesContract:
         assert world.store.take_delivery(world.site_id, delivery())
         assert world.store.take_delivery(other, delivery())
         assert self.orders(self.claim_deliveries(world, site_id=other)[1]) == ["1"]
-
-    def test_a_delivery_for_a_site_that_there_is_not_is_no_repeat(self, world: World) -> None:
-        with pytest.raises(IntegrityError):
-            world.store.take_delivery(world.site_id + 1000, delivery())
 
     def test_a_delivery_that_names_no_order_is_done_at_once(self, world: World) -> None:
         assert world.store.take_delivery(world.site_id, delivery(order=""))
@@ -256,6 +252,14 @@ class DeliveriesContract:
         assert world.store.unannounced(world.site_id, after=before, until=world.clock()) == 1
         assert world.store.unannounced(world.site_id, after=before, until=before) == 0
         assert world.store.unannounced(world.site_id, after=world.clock(), until=world.clock() + minute) == 0
+
+
+class DeliveriesContract(TakenDeliveriesContract):
+    """The same, and what happens to them where a site is not there, or goes."""
+
+    def test_a_delivery_for_a_site_that_there_is_not_is_no_repeat(self, world: World) -> None:
+        with pytest.raises(IntegrityError):
+            world.store.take_delivery(world.site_id + 1000, delivery())
 
     def test_a_site_without_orders_goes_with_its_deliveries_and_alerts(self, world: World) -> None:
         other = second_site(world)

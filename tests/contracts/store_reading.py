@@ -30,8 +30,8 @@ def read_by_id(world: World, *rows: Seen) -> Stored:
     )
 
 
-class ReadingContract:
-    """Reading by id, completed bodies, the clock's note, failures in a row, and certificates."""
+class ReadByIdContract:
+    """Reading by id, versions, the clock's note, and failures in a row."""
 
     def test_an_order_that_is_read_by_its_id_begins_the_road(self, world: World) -> None:
         stored = read_by_id(world, seen())
@@ -135,12 +135,6 @@ class ReadingContract:
             )
             assert sorted(each.new for each in found) == [0, 0, 1]
 
-    def test_nothing_is_stored_for_a_site_that_was_removed(self, world: World) -> None:
-        finish(world, "1")
-        assert world.store.remove_site(world.site_id) is Removal.KEPT
-        assert read_by_id(world, seen("2")) == Stored(batch_id=None)
-        assert world.store.order_details("2") is None
-
     def test_a_process_that_works_on_an_order_that_is_closed_settles_nothing(self, world: World) -> None:
         batch_id = world.batch("1")
         (claimed,) = world.store.claim(Stage.NORMALIZE, batch_id=batch_id, token="t", lease_seconds=LEASE)
@@ -149,23 +143,6 @@ class ReadingContract:
         world.store.settle(Stage.NORMALIZE, batch_id=batch_id, token="t", outcomes=[failed])
         assert world.thread()["state"] == State.CLOSED
         assert world.open_errors() == []
-
-    def test_a_completed_body_is_kept_beside_what_was_received_and_is_claimed_instead(
-        self, world: World
-    ) -> None:
-        batch_id = world.batch("1", "2")
-        world.store.keep_completed(world.site_id, {("1", 1): "whole", ("9", 1): "nobody's"})
-        world.store.keep_completed(world.site_id, {})
-        claimed = {each.platform_order_id: each for each in world.claim(Stage.NORMALIZE, batch_id)}
-        assert (claimed["1"].body, claimed["1"].completed, claimed["1"].version) == ("whole", True, 1)
-        assert (claimed["2"].body, claimed["2"].completed) == (seen("2").body, False)
-        assert world.harness.query("SELECT body FROM rm_inbox WHERE platform_order_id = '1'") == [
-            (seen("1").body,)
-        ]
-        trail = world.store.trail_of(claimed["1"].thread_id)
-        assert trail.completed == {1: digest("whole")}
-        assert trail.events[-1].event == "completed"
-        assert trail.events[-1].detail == {"version": 1, "completed_sha256": digest("whole")}
 
     def test_an_order_whose_body_is_not_stored_any_more_is_claimed_without_one(self, world: World) -> None:
         batch_id = world.batch("1")
@@ -206,6 +183,38 @@ class ReadingContract:
         assert world.site().failures == 1
 
     # Comparing
+
+    def test_the_next_comparison_is_planned(self, world: World) -> None:
+        assert world.site().reconcile_next_run is None
+        world.store.plan_reconciliation(world.site_id, at=START + timedelta(days=1))
+        assert world.site().reconcile_next_run == START + timedelta(days=1)
+
+
+class ReadingContract(ReadByIdContract):
+    """The same; bodies that come in parts, comparing, and certificates."""
+
+    def test_nothing_is_stored_for_a_site_that_was_removed(self, world: World) -> None:
+        finish(world, "1")
+        assert world.store.remove_site(world.site_id) is Removal.KEPT
+        assert read_by_id(world, seen("2")) == Stored(batch_id=None)
+        assert world.store.order_details("2") is None
+
+    def test_a_completed_body_is_kept_beside_what_was_received_and_is_claimed_instead(
+        self, world: World
+    ) -> None:
+        batch_id = world.batch("1", "2")
+        world.store.keep_completed(world.site_id, {("1", 1): "whole", ("9", 1): "nobody's"})
+        world.store.keep_completed(world.site_id, {})
+        claimed = {each.platform_order_id: each for each in world.claim(Stage.NORMALIZE, batch_id)}
+        assert (claimed["1"].body, claimed["1"].completed, claimed["1"].version) == ("whole", True, 1)
+        assert (claimed["2"].body, claimed["2"].completed) == (seen("2").body, False)
+        assert world.harness.query("SELECT body FROM rm_inbox WHERE platform_order_id = '1'") == [
+            (seen("1").body,)
+        ]
+        trail = world.store.trail_of(claimed["1"].thread_id)
+        assert trail.completed == {1: digest("whole")}
+        assert trail.events[-1].event == "completed"
+        assert trail.events[-1].detail == {"version": 1, "completed_sha256": digest("whole")}
 
     def test_a_stored_order_tells_what_comparing_needs(self, world: World) -> None:
         finish(world)
@@ -296,8 +305,3 @@ class ReadingContract:
         world.store.add_certificate(made)
         assert world.store.remove_site(world.site_id) is Removal.DELETED
         assert world.harness.query("SELECT COUNT(*) FROM rm_certificate") == [(0,)]
-
-    def test_the_next_comparison_is_planned(self, world: World) -> None:
-        assert world.site().reconcile_next_run is None
-        world.store.plan_reconciliation(world.site_id, at=START + timedelta(days=1))
-        assert world.site().reconcile_next_run == START + timedelta(days=1)

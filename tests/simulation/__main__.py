@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import structlog
 
 from tests.simulation.mutants import MUTANTS
-from tests.simulation.runs import Catch, Job, Sums, catch_mutants, run_seeds
+from tests.simulation.runs import Catch, Job, Sums, catch_mutants, open_pool, run_seeds
 from tests.simulation.simulation import simulate
 from tests.simulation.stores import OPEN
 from tests.simulation.variants import PROMISED, VARIANTS
@@ -30,9 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     if options.seed is not None:
         return _replay(options)
-    jobs = _jobs(options)
-    sums = [run_seeds(job, processes=options.jobs, tell=_say) for job in jobs]
-    catches = catch_mutants(processes=options.jobs, tell=_say) if options.mutants else []
+    with open_pool(options.jobs) as pool:
+        catches = catch_mutants(pool=pool, tell=_say) if options.mutants else []
+        sums = [run_seeds(job, pool=pool, tell=_say) for job in _jobs(options)]
     is_good = all(each.is_good for each in sums) and all(each.seed is not None for each in catches)
     if options.json:
         found = {

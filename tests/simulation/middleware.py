@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, cast
@@ -104,18 +103,18 @@ class Books(FakeErp):
         return super()._write(draft)
 
 
-@dataclass
 class World:
-    """What lies outside: the shops by their names, and the ERP's books."""
+    """What lies outside: the shops by their names, by how much their clocks go before ours, and the ERP's books."""
 
-    clock: Callable[[], datetime]
-    shops: dict[str, FakeSalesChannel] = field(default_factory=dict)
-    ahead: dict[str, timedelta] = field(default_factory=dict)
-    books: Books = field(default_factory=Books)
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self.shops: dict[str, FakeSalesChannel] = {}
+        self.ahead: dict[str, timedelta] = {}
+        self.books = Books(clock=clock)
+        self._clock = clock
 
     def time_at(self, shop: str) -> datetime:
         """What the shop's clock shows, which tells whole seconds."""
-        return (self.clock() + self.ahead[shop]).replace(microsecond=0)
+        return (self._clock() + self.ahead[shop]).replace(microsecond=0)
 
 
 class SimulatedPeers:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing import get_context
+from multiprocessing.pool import Pool
 from typing import Any
 
 import structlog
@@ -118,28 +119,31 @@ class Catch:
     found: str
 
 
-def run_seeds(job: Job, *, processes: int, tell: Tell) -> Sums:
+def open_pool(processes: int) -> Pool:
+    """So many processes that run seeds."""
+    return get_context("spawn").Pool(processes, initializer=_prepare)
+
+
+def run_seeds(job: Job, *, pool: Pool, tell: Tell) -> Sums:
     """Run them all, and tell from time to time how far it is."""
     sums, began = Sums(job), time.monotonic()
     told_at = began
-    with get_context("spawn").Pool(processes, initializer=_prepare) as pool:
-        for outcomes in pool.imap(_run, job.parts()):
-            sums.add(outcomes)
-            if time.monotonic() - told_at > _TOLD_EVERY:
-                told_at = time.monotonic()
-                tell(f"[{job}] {sums.seeds} of {job.seeds} seeds, {len(sums.bad)} bad")
+    for outcomes in pool.imap(_run, job.parts()):
+        sums.add(outcomes)
+        if time.monotonic() - told_at > _TOLD_EVERY:
+            told_at = time.monotonic()
+            tell(f"[{job}] {sums.seeds} of {job.seeds} seeds, {len(sums.bad)} bad")
     sums.seconds = time.monotonic() - began
     return sums
 
 
-def catch_mutants(*, processes: int, tell: Tell) -> list[Catch]:
+def catch_mutants(*, pool: Pool, tell: Tell) -> list[Catch]:
     """Look for each mutant until it is noticed, or its seeds are used up."""
-    with get_context("spawn").Pool(processes, initializer=_prepare) as pool:
-        found = []
-        for catch in pool.imap(catch_mutant, [each.name for each in MUTANTS]):
-            tell(f"[mutants] {catch.name}: {'not caught' if catch.seed is None else f'seed {catch.seed}'}")
-            found.append(catch)
-        return found
+    found = []
+    for catch in pool.imap(catch_mutant, [each.name for each in MUTANTS]):
+        tell(f"[mutants] {catch.name}: {'not caught' if catch.seed is None else f'seed {catch.seed}'}")
+        found.append(catch)
+    return found
 
 
 def catch_mutant(name: str, first: int = 0) -> Catch:

@@ -4,6 +4,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from random import Random
+from unittest.mock import patch
+from uuid import UUID
 
 from tests.fakes.sales_channel import FakeSalesChannel
 from tests.simulation.checker import Checker
@@ -70,6 +73,7 @@ class _Run:
         self._variant = variant
         self.scheduler = Scheduler(seed, trace=trace)
         self._random = self.scheduler.random
+        self._tokens = Random(seed)
         if self._random.random() < 0.25:
             self.scheduler.begin = _BEFORE_THE_WINDOW + timedelta(seconds=self._random.uniform(-900.0, 900.0))
         self._database: Database = open_database(self.scheduler.now)
@@ -89,7 +93,7 @@ class _Run:
     def outcome(self) -> Outcome:
         """Run it all."""
         orders = self._set_up()
-        with as_tasks(self.scheduler):
+        with as_tasks(self.scheduler), patch("uuid.uuid4", self._token):
             self.scheduler.run(until=_TROUBLED)
             # Nobody's finally has a say in it: what is unfinished at any moment can be found again.
             self._checker.next_times()
@@ -100,6 +104,10 @@ class _Run:
             self._come_to_rest()
         self._counts["steps"] = self.scheduler.steps
         return Outcome(self._seed, orders, self._counts, self._checker.wrong)
+
+    def _token(self) -> UUID:
+        """A token that the seed gives, so that a trace can be read beside another."""
+        return UUID(int=self._tokens.getrandbits(128), version=4)
 
     def _come_to_rest(self) -> None:
         """Until nothing moves and every promise is kept. What is not kept by the end of all patience is broken."""

@@ -157,9 +157,9 @@ class Items(Base):
 
 def take_lease(row: Row, now: datetime, seconds: float) -> str | None:
     """A token, or None while somebody else has the lease."""
+    token = str(uuid.uuid4())
     if not is_free(row, now):
         return None
-    token = str(uuid.uuid4())
     change(row, lease_token=token, lease_until=now + timedelta(seconds=seconds))
     return token
 
