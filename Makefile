@@ -39,10 +39,10 @@ test-services: venv-test
 	@exec deploy/test_services.sh $(PYTEST_ARGS)
 
 services:
-	@deploy/services.sh start "$(CURDIR)/var/services" && echo "They are started; 'make test-services' finds them by itself."
+	@deploy/services.sh start "$${TMPDIR:-/tmp}/ordersync-services" && echo "They are started; 'make test-services' finds them by itself."
 
 services-stop:
-	@deploy/services.sh stop "$(CURDIR)/var/services"
+	@deploy/services.sh stop "$${TMPDIR:-/tmp}/ordersync-services"
 
 bench: venv-test
 	@exec .venv/bin/python -m tests.bench $(BENCH_ARGS)

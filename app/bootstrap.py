@@ -325,7 +325,8 @@ def prepare_database(settings: Settings) -> None:
     """Bring the database to the schema of this program."""
     if settings.embedded_database:
         settings.var.mkdir(parents=True, exist_ok=True)
-    engine = open_engine(settings.database_url)
+    # A change of a large table takes as long as it takes.
+    engine = open_engine(settings.database_url, answer_seconds=None)
     try:
         migrate(engine)
     finally:

@@ -14,35 +14,91 @@ from app.db.types import storable
 
 _LOOK_SECONDS = 0.002
 
+CONNECT_SECONDS = 10
+"""For a server to take a connection. A server that restarts is back, or refuses, sooner."""
+ANSWER_SECONDS = 180
+"""For one statement: longer than any of ours takes, and less than the soft time limit of a task (240 s)."""
+_LOCK_SECONDS = 30
+"""For a lock that another transaction holds. Ours hold theirs for a fraction of a second: they call nobody outside."""
+_IDLE_SECONDS = 60
+"""For a transaction that says nothing more: its process stands still or is gone. The server ends it, and its locks with it."""
+_MARGIN_SECONDS = 10
+"""How much later than the server the client gives up, so that it is told why."""
 
-def open_engine(url: str, *, busy_seconds: float = 30.0, answer_seconds: int | None = None) -> Engine:
+
+def open_engine(
+    url: str, *, busy_seconds: float = 30.0, answer_seconds: int | None = ANSWER_SECONDS
+) -> Engine:
     """An engine on `url`. Not to be used across a fork.
 
-    `busy_seconds` is how long to wait for SQLite's write lock; `answer_seconds` how long for a server to take a connection and,
-    on MariaDB, for each of its answers (for ever, where None).
+    `busy_seconds` is how long to wait for SQLite's write lock; `answer_seconds` how long for one answer of a server (as long as it
+    takes, where None).
 
     SQLite runs in WAL mode with `BEGIN IMMEDIATE`: a transaction that reads first and writes later would otherwise find
     its snapshot stale and fail, and two claims could take the same rows.
+
+    No connection to a server can stall a process for ever. What is half-open is found within 30 s by the kernel (PostgreSQL: TCP
+    keepalives and the user timeout) or by the read timeout (MariaDB); statements, waits for locks and silent transactions are
+    ended by the server. What was in the address already holds before all this. A connection is tried before it is used, so that
+    one from before a restart of the server does no harm.
     """
     parsed = make_url(url)
     # A failure's text goes into logs, and a statement's values are people's names and addresses.
     arguments: dict[str, Any] = {"json_serializer": _as_json, "hide_parameters": True}
-    if parsed.get_backend_name() != "sqlite":
-        if parsed.get_backend_name() in {"mysql", "mariadb"}:
-            arguments["isolation_level"] = "READ COMMITTED"
-        if answer_seconds is not None:
-            arguments["connect_args"] = _patience(parsed.get_backend_name(), answer_seconds)
-        return create_engine(parsed, pool_pre_ping=True, pool_size=5, **arguments)
-    engine = create_engine(parsed, connect_args={"timeout": busy_seconds}, **arguments)
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", partial(_begin, busy_seconds=busy_seconds))
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        engine = create_engine(parsed, connect_args={"timeout": busy_seconds}, **arguments)
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", partial(_begin, busy_seconds=busy_seconds))
+        return engine
+    if backend in {"mysql", "mariadb"}:
+        arguments["isolation_level"] = "READ COMMITTED"
+    patience = {
+        name: value for name, value in _patience(backend, answer_seconds).items() if name not in parsed.query
+    }
+    engine = create_engine(parsed, pool_pre_ping=True, pool_size=5, connect_args=patience, **arguments)
+    prepare = _prepare_postgresql if backend == "postgresql" else _prepare_mariadb
+    event.listen(engine, "connect", partial(prepare, answer_seconds=answer_seconds))
     return engine
 
 
-def _patience(backend: str, seconds: int) -> dict[str, int]:
+def _patience(backend: str, answer_seconds: int | None) -> dict[str, int]:
+    connect_seconds = min(CONNECT_SECONDS, answer_seconds or CONNECT_SECONDS)
     if backend == "postgresql":
-        return {"connect_timeout": seconds}
-    return {"connect_timeout": seconds, "read_timeout": seconds, "write_timeout": seconds}
+        # Asked after 15 s of silence, and three times more every 5 s; what is sent must be received within 30 s.
+        return {
+            "connect_timeout": connect_seconds,
+            "keepalives": 1,
+            "keepalives_idle": 15,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 30_000,
+        }
+    patience = {"connect_timeout": connect_seconds}
+    if answer_seconds is not None:
+        waits = answer_seconds + _MARGIN_SECONDS if answer_seconds >= ANSWER_SECONDS else answer_seconds
+        patience |= {"read_timeout": waits, "write_timeout": waits}
+    return patience
+
+
+def _prepare_postgresql(connection: Any, _record: Any, *, answer_seconds: int | None) -> None:
+    with connection.cursor() as cursor:
+        # In one statement, and not as options of the connection, which a pooler in between would refuse.
+        cursor.execute(
+            "SELECT set_config('lock_timeout', %s, false), set_config('idle_in_transaction_session_timeout', %s, false),"
+            " set_config('statement_timeout', %s, false)",
+            [f"{_LOCK_SECONDS}s", f"{_IDLE_SECONDS}s", f"{answer_seconds or 0}s"],
+        )
+    connection.commit()
+
+
+def _prepare_mariadb(connection: Any, _record: Any, *, answer_seconds: int | None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {_LOCK_SECONDS}")
+        if "MariaDB" in connection.get_server_info():
+            cursor.execute(
+                f"SET SESSION idle_transaction_timeout = {_IDLE_SECONDS}, max_statement_time = {answer_seconds or 0}"
+            )
 
 
 def _as_json(value: Any) -> str:

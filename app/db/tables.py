@@ -1,10 +1,13 @@
 """The tables. Names are those that operators' queries use; every timestamp is UTC."""
 
+from collections.abc import Iterable
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
     JSON,
     Boolean,
+    CheckConstraint,
     Column,
     Float,
     ForeignKey,
@@ -18,11 +21,13 @@ from sqlalchemy import (
 )
 
 from app.db.types import Exact, Flag, LongText, UtcTime
+from app.domain.road import STEP_UNFINISHED, UNFINISHED, Owed, Stage, State, StepState
 
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
         "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
         "fk": "fk_%(table_name)s_%(column_0_N_name)s",
         "pk": "pk_%(table_name)s",
     }
@@ -39,6 +44,20 @@ _OPTIONS: dict[str, Any] = {
 def _table(name: str, *parts: Any) -> Table:
     made: Table = Table(name, metadata, *parts, **_OPTIONS)
     return made
+
+
+def _one_of(column: str, words: type[StrEnum]) -> CheckConstraint:
+    """On SQLite a trigger, which the migrations make."""
+    return CheckConstraint(f"{column} IN ({_listed(words)})", name=column)
+
+
+def _next_unless_ended(unfinished: Iterable[StrEnum]) -> CheckConstraint:
+    """What is not at its end has a time at which somebody takes it up again."""
+    return CheckConstraint(f"next_at IS NOT NULL OR state NOT IN ({_listed(unfinished)})", name="next_at")
+
+
+def _listed(words: Iterable[StrEnum]) -> str:
+    return ", ".join(f"'{word}'" for word in words)
 
 
 def _id() -> Column[int]:
@@ -206,6 +225,9 @@ threads = _table(
     Column("archived_at", UtcTime),
     Column("erased_at", UtcTime),
     UniqueConstraint("site_id", "platform_order_id"),
+    _one_of("stage", Stage),
+    _one_of("state", State),
+    _next_unless_ended(UNFINISHED),
     Index(None, "batch_id", "stage"),
     Index(None, "state", "next_at"),
     Index(None, "run_id"),
@@ -232,6 +254,9 @@ steps = _table(
     Column("lease_until", UtcTime),
     Column("lease_token", String(36)),
     UniqueConstraint("thread_id", "kind"),
+    _one_of("kind", Owed),
+    _one_of("state", StepState),
+    _next_unless_ended(STEP_UNFINISHED),
     Index(None, "state", "next_at"),
 )
 

@@ -8,9 +8,11 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.contracts.store import World
+from tests.db.claims import ClaimsContract
 from tests.db.contract import WholeContract
 from tests.db.harness import SqlHarness, harness_on
 from tests.db.migrations import MigrationContract
+from tests.db.rules import MendingContract, RulesContract
 from tests.fixtures.databases import Database, Databases, open_on
 
 
@@ -34,7 +36,24 @@ class TestStore(WholeContract):
         assert (found[0], found[2]) == ("bgm", 7)
 
 
-class TestMigrations(MigrationContract):
+class TestRules(RulesContract):
+    @pytest.fixture
+    def harness(self, database: Database) -> Iterator[SqlHarness]:
+        with harness_on(database.url) as harness:
+            yield harness
+
+
+@pytest.mark.only_on("postgresql", "mariadb")
+class TestClaims(ClaimsContract):
+    """SQLite has one writer at a time, who takes its lock at the start."""
+
+    @pytest.fixture
+    def harness(self, database: Database) -> Iterator[SqlHarness]:
+        with harness_on(database.url) as harness:
+            yield harness
+
+
+class TestMigrations(MigrationContract, MendingContract):
     @pytest.fixture
     def empty_engine(self, databases: Databases, tmp_path: Path) -> Iterator[Engine]:
         with databases.bare(tmp_path) as bare, open_on(bare.url) as engine:

@@ -9,9 +9,11 @@ from sqlalchemy import Engine
 
 from app.db.engine import open_engine
 from app.db.migrate import migrate
+from tests.db.claims import ClaimsContract
 from tests.db.contract import WholeContract
 from tests.db.harness import SqlHarness, harness_on
 from tests.db.migrations import MigrationContract
+from tests.db.rules import MendingContract, RulesContract
 from tests.fixtures.postgres import PostgresServer
 
 
@@ -34,7 +36,7 @@ def migrated_postgres(postgres_server: PostgresServer) -> Iterator[str]:
 
 
 @pytest.mark.xdist_group("postgres")
-class TestStoreOnPostgres(WholeContract):
+class TestStoreOnPostgres(WholeContract, RulesContract):
     @pytest.fixture
     def harness(self, migrated_postgres: str) -> Iterator[SqlHarness]:
         with harness_on(migrated_postgres) as harness:
@@ -43,7 +45,16 @@ class TestStoreOnPostgres(WholeContract):
 
 
 @pytest.mark.xdist_group("postgres")
-class TestMigrationsOnPostgres(MigrationContract):
+class TestClaimsOnPostgres(ClaimsContract):
+    @pytest.fixture
+    def harness(self, migrated_postgres: str) -> Iterator[SqlHarness]:
+        with harness_on(migrated_postgres) as harness:
+            harness.empty()
+            yield harness
+
+
+@pytest.mark.xdist_group("postgres")
+class TestMigrationsOnPostgres(MigrationContract, MendingContract):
     @pytest.fixture
     def empty_engine(self, postgres_server: PostgresServer) -> Iterator[Engine]:
         with _database(postgres_server) as url:
