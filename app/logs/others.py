@@ -53,13 +53,8 @@ _HEALING_TEXTS = (
 )
 
 
-_QUOTING = (
-    "Can't decode message body",
-    "Received and deleted unknown message",
-    "Received invalid task message",
-    "Received unregistered task",
-)
-"""Of celery.worker.consumer, which then quotes all of a message that is none of ours, or the failure that holds it."""
+_QUOTING = ("Can't decode message body", "Received invalid task message")
+"""Of celery.worker.consumer, which then shows a failure that holds the whole of a message that is none of ours."""
 
 
 class OthersFilter(logging.Filter):

@@ -122,10 +122,10 @@ def test_a_message_that_is_none_of_ours_is_not_quoted(log: Log) -> None:
         said = "Can't decode message body: %r [type:%r encoding:%r headers:%s]\n\nbody: %s"
         logger.critical(said, error, "application/json", "binary", {"kwargsrepr": "Ada"}, repr(body))
     logger.warning("Received and deleted unknown message.  Wrong destination?!?\n\n was: %s", repr(body))
-    logger.error("Received unregistered task of type %s.\nbody was: %s", KeyError("Ada"), repr(body))
+    logger.error("Received invalid task message: %s\nThe message has been ignored.", KeyError("Ada"))
     assert [line["event"] for line in log.lines()] == [
         "Can't decode message body (UnicodeDecodeError); it was dropped.",
-        "Received and deleted unknown message; it was dropped.",
-        "Received unregistered task (KeyError); it was dropped.",
+        "Received and deleted unknown message.  Wrong destination?!?",
+        "Received invalid task message (KeyError); it was dropped.",
     ]
     assert "Ada" not in log.file.read_text(encoding="ascii")

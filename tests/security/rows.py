@@ -47,7 +47,7 @@ ROWS = (
     Row(
         "8",
         "atomic steps",
-        ("tests/sync/test_promises.py", "tests/road/test_real_worker.py", "tests/db/test_store_sqlite.py"),
+        ("tests/sync/test_promises.py", "tests/db/test_store_sqlite.py"),
     ),
     Row("9", "order of states", ("tests/db/test_store_sqlite.py", "tests/pipeline/test_recorded_cases.py")),
     Row("10", "cookies", not_yet=_PANEL),
