@@ -26,6 +26,21 @@ _QUICK = 0.02
 _LATENCY = 1.5
 _DEAF = 0.5
 
+_TENDER = frozenset(
+    f"{side} {name}"
+    for name in (
+        "intend",
+        "customer_link",
+        "create_documents",
+        "create_customer",
+        "settle_steps",
+        "find_documents",
+    )
+    for side in ("before", "after")
+)
+_TENDER_SHARE = 6.0
+"""Around a write trouble comes more often: there it does the most harm, and most of a run is elsewhere."""
+
 PILL = "poison pill"
 """What makes an order kill each process that normalizes it."""
 
@@ -98,12 +113,13 @@ class Actor:
             return
         process.check()
         roll = self.scheduler.random.random()
-        if roll < faults.crash:
+        share = _TENDER_SHARE if where in _TENDER else 1.0
+        if roll < faults.crash * share:
             self.die(where)
-        roll -= faults.crash
-        if roll < faults.pause:
+        roll -= faults.crash * share
+        if roll < faults.pause * share:
             self._pause(process, where)
-        elif roll - faults.pause < faults.switch:
+        elif roll - faults.pause * share < faults.switch:
             process.sleep(self.scheduler.random.random() * _QUICK)
         self._mind_the_time(process)
 
