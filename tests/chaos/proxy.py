@@ -11,6 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Coroutine
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -78,8 +79,8 @@ class Proxy:
         except asyncio.CancelledError:
             return
         finally:
+            await _closed(writer)
             self._open.discard(task)
-            writer.close()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, request by request, until either side ends it or a mishap does."""
@@ -102,8 +103,10 @@ class Proxy:
                 await far_writer.drain()
         finally:
             backwards.cancel()
-            await asyncio.gather(backwards, return_exceptions=True)
+            # Before anything is waited for: the wait may be cancelled.
             far_writer.close()
+            await asyncio.gather(backwards, return_exceptions=True)
+            await _closed(far_writer)
 
     async def _answers(
         self, far_reader: asyncio.StreamReader, writer: asyncio.StreamWriter, link: "_Link"
@@ -143,6 +146,13 @@ class _Link:
 
     mishap: str = ""
     answered: bool = True
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    """Close a connection and wait until it is: nothing of it may be left when the loop ends."""
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
