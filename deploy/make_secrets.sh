@@ -21,6 +21,10 @@ make() {
 
 make postgres_password "$(random 24)"
 make database_url "postgresql://ordersync:$(cat secrets/postgres_password)@postgres/ordersync"
+make valkey_password "$(random 24)"
+make redis_url "redis://ordersync:$(cat secrets/valkey_password)@valkey:6379/0"
+make valkey_users "user default off
+user ordersync on >$(cat secrets/valkey_password) ~* &* +@all -@dangerous -@admin +info"
 make ordersync_secret_key "$(random 32)"
 make flower_auth "ordersync:$(random 18)"
 

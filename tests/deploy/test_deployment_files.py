@@ -19,7 +19,15 @@ from app.settings import load_settings
 ROOT = Path(__file__).parents[2]
 OURS = ("worker", "beat", "web", "flower")
 ONCE = "migrate"
-SECRETS = ("postgres_password", "database_url", "ordersync_secret_key", "flower_auth")
+SECRETS = (
+    "postgres_password",
+    "database_url",
+    "valkey_password",
+    "redis_url",
+    "valkey_users",
+    "ordersync_secret_key",
+    "flower_auth",
+)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +77,7 @@ def test_every_service_restarts_and_every_one_that_stays_has_a_health_check(comp
     for name, service in services.items():
         assert service["restart"] == "always", name
         check = service["healthcheck"]
-        assert check["test"][0] == "CMD", name
+        assert check["test"][0] == ("CMD-SHELL" if name == "valkey" else "CMD"), name
         assert {"interval", "timeout", "retries"} <= set(check), name
     assert services["worker"]["healthcheck"]["test"][1:] == ["ordersync", "doctor", "worker", "--here"]
     assert services["beat"]["healthcheck"]["test"][1:] == ["ordersync", "doctor", "beat", "--here"]
@@ -83,7 +91,9 @@ def test_there_are_two_beats(compose: Any) -> None:
 def test_the_broker_keeps_its_messages_and_refuses_new_ones_when_it_is_full(compose: Any) -> None:
     command = compose["services"]["valkey"]["command"]
     options = dict(zip(command[1::2], command[2::2], strict=True))
+    users = options.pop("--aclfile")
     assert options == {"--appendonly": "yes", "--save": "", "--maxmemory-policy": "noeviction"}
+    assert users == "/run/secrets/valkey_users"
     assert compose["services"]["valkey"]["volumes"] == ["valkey:/data"]
 
 
@@ -99,17 +109,18 @@ def test_nothing_but_flower_and_web_is_published_and_that_to_this_machine_only(c
 
 
 def test_secrets_are_files_and_stand_in_no_environment(compose: Any) -> None:
-    assert compose["secrets"] == {name: {"file": f"./secrets/{name}"} for name in SECRETS}
+    handed = [name for name in SECRETS if name != "valkey_password"]
+    assert compose["secrets"] == {name: {"file": f"./secrets/{name}"} for name in handed}
     given = {name: set(each.get("secrets", ())) for name, each in compose["services"].items()}
-    key_and_database = {"database_url", "ordersync_secret_key"}
+    of_ours = {"database_url", "redis_url", "ordersync_secret_key"}
     assert given == {
         "postgres": {"postgres_password"},
-        "valkey": set(),
-        ONCE: key_and_database,
-        "worker": key_and_database,
-        "beat": key_and_database,
-        "web": key_and_database,
-        "flower": {"flower_auth"},
+        "valkey": {"valkey_users"},
+        ONCE: of_ours,
+        "worker": of_ours,
+        "beat": of_ours,
+        "web": of_ours,
+        "flower": {"redis_url", "flower_auth"},
     }
     for name, service in compose["services"].items():
         for variable, value in service.get("environment", {}).items():
@@ -196,6 +207,7 @@ def test_the_secrets_that_are_made_can_be_used_and_are_their_owners_alone(checko
     settings = load_settings(
         {
             "DATABASE_URL_FILE": str(folder / "database_url"),
+            "REDIS_URL_FILE": str(folder / "redis_url"),
             "ORDERSYNC_FLOWER_AUTH_FILE": str(folder / "flower_auth"),
         },
         dotenv=Path(os.devnull),
@@ -203,6 +215,12 @@ def test_the_secrets_that_are_made_can_be_used_and_are_their_owners_alone(checko
     password = made["postgres_password"].strip()
     assert len(password) == 32
     assert settings.database_url == f"postgresql+psycopg://ordersync:{password}@postgres/ordersync"
+    of_broker = made["valkey_password"].strip()
+    assert settings.redis_url == f"redis://ordersync:{of_broker}@valkey:6379/0"
+    assert made["valkey_users"].splitlines() == [
+        "user default off",
+        f"user ordersync on >{of_broker} ~* &* +@all -@dangerous -@admin +info",
+    ]
     assert settings.flower_login().startswith("ordersync:")
     key = load_key(given=None, file=folder / "ordersync_secret_key")
     assert decrypt(key, encrypt(key, {"a": "b"}), name="bgm") == {"a": "b"}
