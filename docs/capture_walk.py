@@ -98,6 +98,7 @@ BLOCKS: dict[str, tuple[str, ...]] = {
         "ordersync task run sync_items --wait",
         "ordersync runs list --limit 4",
     ),
+    "limits": ("ordersync limits",),
 }
 
 
