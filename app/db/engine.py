@@ -22,7 +22,7 @@ _LOCK_SECONDS = 30
 """For a lock that another transaction holds. Ours hold theirs for a fraction of a second: they call nobody outside."""
 _IDLE_SECONDS = 60
 """For a transaction that says nothing more: its process stands still or is gone. The server ends it, and its locks with it."""
-_MARGIN_SECONDS = 10
+_MARGIN_SECONDS = 1
 """How much later than the server the client gives up, so that it is told why."""
 
 
@@ -76,7 +76,7 @@ def _patience(backend: str, answer_seconds: int | None) -> dict[str, int]:
         }
     patience = {"connect_timeout": connect_seconds}
     if answer_seconds is not None:
-        waits = answer_seconds + _MARGIN_SECONDS if answer_seconds >= ANSWER_SECONDS else answer_seconds
+        waits = answer_seconds + _MARGIN_SECONDS
         patience |= {"read_timeout": waits, "write_timeout": waits}
     return patience
 

@@ -20,6 +20,7 @@ from app.sync.recheck import recheck
 from app.sync.reconfigure import Wanted, set_erp
 from app.sync.repair import Repaired, fields, repair
 from app.sync.resume import End, How, Result, foresee, orders_named, release, resume, retry
+from tests.fixtures import databases
 from tests.pipeline.world import Json, MakeWorld, World, kit_order, plain_order
 
 DONE = ("done", "deliver", "")
@@ -821,12 +822,13 @@ def with_skus(order_id: int, *skus: str) -> Json:
 
 def known(world: World, sku: str) -> None:
     """The middleware gets to know an item in whatever way: nobody tells the orders that wait."""
-    with world.engine.begin() as connection:
-        connection.exec_driver_sql(
-            "INSERT INTO rm_items (erp_id, sku, name, status, kind, source, updated_at)"
-            " VALUES (?, ?, '', 'allowed', 'inventory', 'hand', '2026-11-25 12:00:00.000000')",
-            (world.erp_id, sku),
-        )
+    databases.execute(
+        world.engine,
+        "INSERT INTO rm_items (erp_id, sku, name, status, kind, source, updated_at)"
+        " VALUES (:erp_id, :sku, '', 'allowed', 'inventory', 'hand', '2026-11-25 12:00:00.000000')",
+        erp_id=world.erp_id,
+        sku=sku,
+    )
 
 
 def test_held_orders_go_on_with_the_next_sweep_once_all_their_items_are_known(make_world: MakeWorld) -> None:

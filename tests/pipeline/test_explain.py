@@ -18,6 +18,7 @@ from app.sync.explanation import Amount, ExplainedLine, Explanation
 from app.sync.privacy import erase, find
 from app.sync.repair import repair
 from app.sync.resume import How, orders_named, resume
+from tests.fixtures import databases
 from tests.pipeline.world import MakeWorld, World, kit_order, plain_order, recorded
 
 
@@ -41,8 +42,7 @@ def stored(world: World, *statements: str) -> None:
 def change_settings(world: World, **settings: str) -> None:
     (row,) = world.rows("SELECT settings FROM rm_erps")
     text = json.dumps(json.loads(row["settings"]) | settings)
-    with world.engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE rm_erps SET settings = ?", (text,))
+    databases.execute(world.engine, "UPDATE rm_erps SET settings = :settings", settings=text)
 
 
 def change_document(world: World, *changes: tuple[int, str, str]) -> None:
@@ -51,8 +51,9 @@ def change_document(world: World, *changes: tuple[int, str, str]) -> None:
     document = json.loads(row["document"])
     for at, name, value in changes:
         document["lines"][at][name] = value
-    with world.engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE rm_thread SET document = ?", (json.dumps(document),))
+    databases.execute(
+        world.engine, "UPDATE rm_thread SET document = :document", document=json.dumps(document)
+    )
 
 
 def amount(line: ExplainedLine, makes: str) -> Amount:
@@ -246,10 +247,9 @@ def test_a_stored_amount_that_is_not_what_the_platform_says_is_found(make_world:
     (row,) = world.rows("SELECT id, document FROM rm_thread")
     document = json.loads(row["document"], parse_float=Decimal)
     document["lines"][0]["amount"] = "19.98"
-    with world.engine.begin() as connection:
-        connection.exec_driver_sql(
-            "UPDATE rm_thread SET document = ? WHERE id = ?", (json.dumps(document), row["id"])
-        )
+    databases.execute(
+        world.engine, f"UPDATE rm_thread SET document = :new WHERE id = {row['id']}", new=json.dumps(document)
+    )
     found = explain(world.parts, "BGM-904")
     assert wrong(found) == [
         "The platform's figures of today's reading do not come to what is stored: the amount of line 1.",

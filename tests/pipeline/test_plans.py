@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from sqlalchemy import event
 
 from app.ports.hooks import Delivery
@@ -14,6 +15,7 @@ from tests.pipeline.world import World, plain_order
 _GROWING = "rm_(thread|order|step|event|inbox|address|lineitems|error_orders|id_map|delivery)"
 
 
+@pytest.mark.only_on("sqlite")
 def test_no_statement_of_the_road_scans_a_table_that_grows(make_world: Callable[..., World]) -> None:
     world = make_world(orders=[plain_order(number) for number in range(501, 521)])
     engine = world.engine

@@ -741,7 +741,7 @@ def test_an_address_that_webhooks_cannot_go_to_is_refused(hooked: Hooked, url: s
 
 def test_plain_http_is_for_sites_that_may_be_private(hooked: Hooked) -> None:
     with hooked.world.engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE rm_sites SET allow_private = 0")
+        connection.exec_driver_sql("UPDATE rm_sites SET allow_private = (1 = 0)")
     with pytest.raises(UsageError, match="they carry customers' addresses"):
         hooked.install()
 

@@ -41,6 +41,7 @@ def assert_the_books_are_right(middleware: Middleware) -> None:
     assert marked == {each.platform_order_id for each in orders if each.acknowledged}
 
 
+@pytest.mark.services
 def test_a_real_worker_takes_every_order_to_its_end(middleware: Middleware) -> None:
     middleware.shop.generate(GENERATED, 3, SKUS, spread_seconds=GENERATED)
     middleware.start_worker()
@@ -49,7 +50,9 @@ def test_a_real_worker_takes_every_order_to_its_end(middleware: Middleware) -> N
     assert_the_books_are_right(middleware)
 
 
-@pytest.mark.parametrize("killed_at", ["written", "acknowledged", "exported"])
+@pytest.mark.parametrize(
+    "killed_at", ["written", "acknowledged", pytest.param("exported", marks=pytest.mark.services)]
+)
 def test_a_worker_killed_in_the_middle_and_started_again_ends_with_the_same_counts(
     middleware: Middleware, killed_at: str
 ) -> None:
