@@ -86,6 +86,9 @@ def _say(done: rotation.Rotated, *, finish: bool) -> None:
     newest, *older = done.keys
     if done.made:
         say(f"The new key is {newest}; {older[0]} stays beside it in {done.held_in}.")
+        say(
+            f"Copy {done.held_in} to where you keep the key apart, now: the copy there no longer opens what is stored."
+        )
     if done.moved:
         say(f"Stored with {newest} from now on: {counted(done.moved, 'secret')}.")
     for what in done.unreadable:
@@ -98,11 +101,12 @@ def _say(done: rotation.Rotated, *, finish: bool) -> None:
         )
     elif done.dropped:
         say(
-            f"Dropped: {', '.join(done.dropped)}. Backups from before can be read only with it; keep it where they are."
+            f"Dropped: {', '.join(done.dropped)}. Backups from before can be read only with it: the copy of it stays where they are."
         )
     elif older and not done.unreadable:
         say(
-            f"Everything is stored with {newest}. Forget {', '.join(older)} with: ordersync secrets rotate --finish"
+            f"Everything is stored with {newest}. Once a copy of {done.held_in} lies beside the backups, which need the older key, "
+            f"forget {', '.join(older)} with: ordersync secrets rotate --finish"
         )
     elif finish or not (done.made or done.moved):
         say(f"Everything is stored with {newest}, the one key there is.")

@@ -4,6 +4,7 @@ import json
 import random
 import sqlite3
 import time
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -20,6 +21,8 @@ ANSWER_SECONDS = 180
 """For one statement: longer than any of ours takes, and less than the soft time limit of a task (240 s)."""
 _LOCK_SECONDS = 30
 """For a lock that another transaction holds. Ours hold theirs for a fraction of a second: they call nobody outside."""
+_PATIENT_LOCK_SECONDS = 600
+"""The same where an answer may take as long as it takes: a backup that reads a table holds up the change of it."""
 _IDLE_SECONDS = 60
 """For a transaction that says nothing more: its process stands still or is gone. The server ends it, and its locks with it."""
 _MARGIN_SECONDS = 1
@@ -39,8 +42,8 @@ def open_engine(
 
     No connection to a server can stall a process for ever. What is half-open is found within 30 s by the kernel (PostgreSQL: TCP
     keepalives and the user timeout) or by the read timeout (MariaDB); statements, waits for locks and silent transactions are
-    ended by the server. What was in the address already holds before all this. A connection is tried before it is used, so that
-    one from before a restart of the server does no harm.
+    ended by the server. What the address says itself, in its `options` too, holds before all this. A connection is tried before it is
+    used, so that one from before a restart of the server does no harm.
     """
     parsed = make_url(url)
     # A failure's text goes into logs, and a statement's values are people's names and addresses.
@@ -57,8 +60,11 @@ def open_engine(
         name: value for name, value in _patience(backend, answer_seconds).items() if name not in parsed.query
     }
     engine = create_engine(parsed, pool_pre_ping=True, pool_size=5, connect_args=patience, **arguments)
-    prepare = _prepare_postgresql if backend == "postgresql" else _prepare_mariadb
-    event.listen(engine, "connect", partial(prepare, answer_seconds=answer_seconds))
+    if backend == "postgresql":
+        limits = _postgresql_limits(answer_seconds, given=str(parsed.query.get("options", "")))
+        event.listen(engine, "connect", partial(_prepare_postgresql, limits=limits))
+    else:
+        event.listen(engine, "connect", partial(_prepare_mariadb, answer_seconds=answer_seconds))
     return engine
 
 
@@ -81,23 +87,36 @@ def _patience(backend: str, answer_seconds: int | None) -> dict[str, int]:
     return patience
 
 
-def _prepare_postgresql(connection: Any, _record: Any, *, answer_seconds: int | None) -> None:
+def _postgresql_limits(answer_seconds: int | None, *, given: str) -> dict[str, str]:
+    """The settings of a session, but those that the address names among its `given` options."""
+    is_patient = answer_seconds is None
+    limits = {
+        "lock_timeout": _PATIENT_LOCK_SECONDS if is_patient else _LOCK_SECONDS,
+        "idle_in_transaction_session_timeout": 0 if is_patient else _IDLE_SECONDS,
+        "statement_timeout": answer_seconds or 0,
+    }
+    return {name: f"{seconds}s" for name, seconds in limits.items() if name not in given}
+
+
+def _prepare_postgresql(connection: Any, _record: Any, *, limits: Mapping[str, str]) -> None:
+    if not limits:
+        return
     with connection.cursor() as cursor:
         # In one statement, and not as options of the connection, which a pooler in between would refuse.
-        cursor.execute(
-            "SELECT set_config('lock_timeout', %s, false), set_config('idle_in_transaction_session_timeout', %s, false),"
-            " set_config('statement_timeout', %s, false)",
-            [f"{_LOCK_SECONDS}s", f"{_IDLE_SECONDS}s", f"{answer_seconds or 0}s"],
-        )
+        each = ", ".join(["set_config(%s, %s, false)"] * len(limits))
+        cursor.execute(f"SELECT {each}", [value for pair in limits.items() for value in pair])
     connection.commit()
 
 
 def _prepare_mariadb(connection: Any, _record: Any, *, answer_seconds: int | None) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {_LOCK_SECONDS}")
+        is_patient = answer_seconds is None
+        lock_seconds = _PATIENT_LOCK_SECONDS if is_patient else _LOCK_SECONDS
+        cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {lock_seconds}")
         if "MariaDB" in connection.get_server_info():
+            idle_seconds = 0 if is_patient else _IDLE_SECONDS
             cursor.execute(
-                f"SET SESSION idle_transaction_timeout = {_IDLE_SECONDS}, max_statement_time = {answer_seconds or 0}"
+                f"SET SESSION idle_transaction_timeout = {idle_seconds}, max_statement_time = {answer_seconds or 0}"
             )
 
 

@@ -126,8 +126,10 @@ class Erp(Protocol):
         """All customers with these e-mail addresses, whatever the case, keyed by lower-case address."""
         ...
 
-    def create_customer(self, order: Order, *, told: Told) -> ErpCustomer:
+    def create_customer(self, order: Order, *, in_time: Callable[[], bool], told: Told) -> ErpCustomer:
         """A new customer from the order's billing address. Raises `Unknown` where the outcome is not known.
+
+        `in_time` is asked right before the request; where it says no, nothing is sent and `Retry` raised.
 
         `told` is given what was sent and what came back, under the order's number in upper case.
         """

@@ -1,6 +1,6 @@
 """The ERP customer of an order: the stored link, else the e-mail address, else a new one or the configured default."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from app.domain.order import Order
@@ -16,8 +16,18 @@ from app.sync.policy import next_look
 class Customers:
     """Resolves the customers of one batch. Creating one is intent, look, write, confirm, like writing an order."""
 
-    def __init__(self, parts: Parts, erp: Erp, row: ErpRow, options: ErpOptions, *, told: Told) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        erp: Erp,
+        row: ErpRow,
+        options: ErpOptions,
+        *,
+        told: Told,
+        in_time: Callable[[], bool],
+    ) -> None:
         self._parts = parts
+        self._in_time = in_time
         self._told = told
         self._erp = erp
         self._row = row
@@ -103,7 +113,7 @@ class Customers:
         check_open(self._parts, self._row)
         link = self._intend(email)
         try:
-            made = self._erp.create_customer(order, told=self._told)
+            made = self._erp.create_customer(order, in_time=self._in_time, told=self._told)
         except (Reject, Retry):
             store.drop_customer_intent(self._row.id, email, intent_at=link.intent_at)
             raise

@@ -171,7 +171,14 @@ class _Export:
         to = _OpenErp(row, self.parts.peers.erp(row), erp_options(row.settings))
         asked_at = self.parts.store.now()
         documents = to.erp.find_documents([step.external_number for step in owed])
-        customers = Customers(self.parts, to.erp, row, to.options, told=self.told)
+        customers = Customers(
+            self.parts,
+            to.erp,
+            row,
+            to.options,
+            told=self.told,
+            in_time=lambda: may_write(self.parts, row, self.started),
+        )
         customers.look_up([step.order for step in owed])
         absent = []
         for step in owed:

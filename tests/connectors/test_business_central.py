@@ -925,7 +925,7 @@ def test_a_new_customer_is_made_of_the_billing_address(harness: SandboxHarness) 
         city="c" * 40,
         state="s" * 31,
     )
-    made = harness.erp.create_customer(order("BGM-1", bill=bill), told=unheard)
+    made = harness.erp.create_customer(order("BGM-1", bill=bill), in_time=lambda: True, told=unheard)
     with harness.books.lock:
         row = harness.books.books.table("customers").first("number", made.number)
     assert row is not None
@@ -950,7 +950,7 @@ def test_a_new_customer_is_made_of_the_billing_address(harness: SandboxHarness) 
 def test_a_customer_that_the_erp_refuses_is_a_rejection(harness: SandboxHarness) -> None:
     nameless = order("BGM-1", bill=address(first_name="", last_name="", email=""))
     with pytest.raises(Reject, match="neither a name nor"):
-        harness.erp.create_customer(nameless, told=unheard)
+        harness.erp.create_customer(nameless, in_time=lambda: True, told=unheard)
     assert harness.wire.requests == []
 
 

@@ -87,7 +87,7 @@ def test_the_digits_of_an_answer_stay_as_they_came(harness: SandboxHarness, cust
 
 def test_no_credentials_are_told(harness: SandboxHarness, customer: str) -> None:
     heard = Heard()
-    harness.erp.create_customer(order("BGM-1"), told=heard)
+    harness.erp.create_customer(order("BGM-1"), in_time=lambda: True, told=heard)
     harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: True, told=heard)
     tokens = {request.headers["authorization"].removeprefix("Bearer ") for request in harness.wire.requests}
     text = "".join(each.request + each.answer for each in heard.exchanges["BGM-1"])
@@ -147,7 +147,7 @@ def test_what_may_be_on_its_way_when_the_work_is_stopped_is_told(
     assert only(heard) == Exchange("sales order", harness.erp.plan(planned).request, "")
     heard = Heard()
     with pytest.raises(_OutOfTime):
-        harness.erp.create_customer(order("BGM-2"), told=heard)
+        harness.erp.create_customer(order("BGM-2"), in_time=lambda: True, told=heard)
     assert (only(heard).what, only(heard).answer) == ("customer", "")
 
 

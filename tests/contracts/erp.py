@@ -237,7 +237,7 @@ class ErpContract:
         assert [customer.number for customer in found["o'neil+shop&co@example.test"]] == [number]
 
     def test_a_created_customer_is_found_by_its_address(self, harness: Harness) -> None:
-        made = harness.erp.create_customer(order("BGM-1"), told=unheard)
+        made = harness.erp.create_customer(order("BGM-1"), in_time=lambda: True, told=unheard)
         assert made.number
         assert harness.erp.find_customers(["ada@example.test"])["ada@example.test"] == (made,)
 
@@ -246,13 +246,18 @@ class ErpContract:
     ) -> None:
         harness.fail_next_write(Trouble.LOST_REPLY)
         with pytest.raises(Unknown):
-            harness.erp.create_customer(order("BGM-1"), told=unheard)
+            harness.erp.create_customer(order("BGM-1"), in_time=lambda: True, told=unheard)
         assert len(harness.erp.find_customers(["ada@example.test"])["ada@example.test"]) == 1
 
     def test_a_customer_is_not_made_where_the_connection_is_refused(self, harness: Harness) -> None:
         harness.fail_next_write(Trouble.REFUSED_CONNECTION)
         with pytest.raises(Retry):
-            harness.erp.create_customer(order("BGM-1"), told=unheard)
+            harness.erp.create_customer(order("BGM-1"), in_time=lambda: True, told=unheard)
+        assert harness.customers("ada@example.test") == 0
+
+    def test_a_customer_is_not_made_where_there_is_no_time_left(self, harness: Harness) -> None:
+        with pytest.raises(Retry):
+            harness.erp.create_customer(order("BGM-1"), in_time=lambda: False, told=unheard)
         assert harness.customers("ada@example.test") == 0
 
     def test_every_number_asked_for_is_a_key_of_the_documents_found(self, harness: Harness) -> None:
@@ -531,15 +536,17 @@ class ErpContract:
         harness.erp.create_documents([draft("BGM-1", customer=customer)], in_time=lambda: False, told=heard)
         harness.fail_next_write(Trouble.REFUSED_CONNECTION)
         with pytest.raises(Retry):
-            harness.erp.create_customer(order("BGM-1"), told=heard)
+            harness.erp.create_customer(order("BGM-1"), in_time=lambda: True, told=heard)
         assert heard.exchanges == {}
 
     def test_what_was_sent_for_a_new_customer_is_told_under_the_orders_number(self, harness: Harness) -> None:
         heard = Heard()
-        made = harness.erp.create_customer(order("bgm-1"), told=heard)
+        made = harness.erp.create_customer(order("bgm-1"), in_time=lambda: True, told=heard)
         harness.fail_next_write(Trouble.LOST_REPLY)
         with pytest.raises(Unknown):
-            harness.erp.create_customer(order("bgm-2", bill=address(email="eve@example.test")), told=heard)
+            harness.erp.create_customer(
+                order("bgm-2", bill=address(email="eve@example.test")), in_time=lambda: True, told=heard
+            )
         ((first, (created,)), (second, (lost,))) = heard.exchanges.items()
         assert (first, second) == ("BGM-1", "BGM-2")
         assert "ada@example.test" in created.request

@@ -68,9 +68,22 @@ def test_a_migration_may_take_as_long_as_it_takes(database: Database) -> None:
     with engine.connect() as connection:
         if connection.dialect.name == "postgresql":
             assert connection.execute(text("SHOW statement_timeout")).scalar_one() == "0"
+            # A backup reads all tables for a while, and a change of one of them waits for it.
+            assert connection.execute(text("SHOW lock_timeout")).scalar_one() == "10min"
         else:
             assert connection.execute(text("SELECT @@SESSION.max_statement_time")).scalar_one() == 0
+            assert connection.execute(text("SELECT @@SESSION.innodb_lock_wait_timeout")).scalar_one() == 600
     engine.dispose()
+
+
+@pytest.mark.only_on("postgresql")
+def test_what_the_address_sets_for_postgresql_by_its_options_is_left_as_it_is(database: Database) -> None:
+    options = "options=-c%20statement_timeout%3D900s%20-c%20lock_timeout%3D5s"
+    joined = "&" if "?" in database.url else "?"
+    with connected(f"{database.url}{joined}{options}") as connection:
+        assert connection.execute(text("SHOW statement_timeout")).scalar_one() == "15min"
+        assert connection.execute(text("SHOW lock_timeout")).scalar_one() == "5s"
+        assert connection.execute(text("SHOW idle_in_transaction_session_timeout")).scalar_one() == "1min"
 
 
 @server

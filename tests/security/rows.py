@@ -47,9 +47,9 @@ ROWS = (
     Row(
         "8",
         "atomic steps",
-        ("tests/sync/test_promises.py", "tests/db/test_store_sqlite.py"),
+        ("tests/sync/test_promises.py", "tests/db/test_store.py"),
     ),
-    Row("9", "order of states", ("tests/db/test_store_sqlite.py", "tests/pipeline/test_recorded_cases.py")),
+    Row("9", "order of states", ("tests/db/test_store.py", "tests/pipeline/test_recorded_cases.py")),
     Row("10", "cookies", not_yet=_PANEL),
     Row("11", "CSRF", not_yet=_PANEL),
     Row("12", "labels", not_yet="no label is fetched or shown"),

@@ -344,9 +344,12 @@ class ErpGateway(_Peer):
             "find_documents", external_numbers, lambda: self._books.find_documents(external_numbers)
         )
 
-    def create_customer(self, order: Order, *, told: Told) -> ErpCustomer:
+    def create_customer(self, order: Order, *, in_time: Callable[[], bool], told: Told) -> ErpCustomer:
         def write() -> ErpCustomer:
-            return self._books.create_customer(order, told=_ignored)
+            return self._books.create_customer(order, in_time=lambda: True, told=_ignored)
+
+        if not in_time():
+            raise Retry("There was no time left to write this; it was not tried.")
 
         fate = self._write("create_customer", (order.bill.email,))
         made = write() if fate in {"done", "lost"} else None

@@ -91,11 +91,11 @@ class Books(FakeErp):
 
     unique = False
 
-    def create_customer(self, order: Order, *, told: Told) -> ErpCustomer:
+    def create_customer(self, order: Order, *, in_time: Callable[[], bool], told: Told) -> ErpCustomer:
         email = order.bill.email.lower()
         if self.unique and any(each.email.lower() == email for each in self.customers):
             raise Unknown("There is such a customer already.")
-        return super().create_customer(order, told=told)
+        return super().create_customer(order, in_time=in_time, told=told)
 
     def _write(self, draft: Draft) -> ErpDocument | OrderSyncError:
         if self.unique and self._with_number(draft.external_number):

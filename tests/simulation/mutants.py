@@ -54,20 +54,20 @@ def _forgets(step: Any, intent_at: datetime, options: Any, now: datetime) -> Wai
 
 
 def _create_at_once(self: Any, email: str, order: Any) -> str:
-    made = self._erp.create_customer(order, told=self._told)
+    made = self._erp.create_customer(order, in_time=self._in_time, told=self._told)
     self._parts.store.confirm_customer(self._row.id, email, number=made.number)
     return str(made.number)
 
 
-def _write_then_intend(self: Any, erp: Any, options: Any, ready: Sequence[Any], left: dict[int, Any]) -> None:
+def _write_then_intend(self: Any, to: Any, ready: Sequence[Any], left: dict[int, Any]) -> None:
     intent_at = self.parts.store.now()
-    answers = self._answers(erp, [draft for _, draft in ready])
+    answers = self._answers(to, [draft for _, draft in ready])
     ours = set(self.parts.store.intend([step.step_id for step, _ in ready], token=self.token))
     now = self.parts.store.now()
     for step, _ in ready:
         if step.step_id in ours:
             answer = answers[step.external_number]
-            outcome = outcomes.answered(self.parts, step, answer, options, intent_at=intent_at, now=now)
+            outcome = outcomes.answered(self.parts, step, answer, to.options, intent_at=intent_at, now=now)
             self._settle(outcome, step, left)
         else:
             left.pop(step.step_id, None)

@@ -71,12 +71,12 @@ class BusinessCentral:
                 found[email] += (customer,)
         return found
 
-    def create_customer(self, order: Order, *, told: Told) -> ErpCustomer:
+    def create_customer(self, order: Order, *, in_time: Callable[[], bool], told: Told) -> ErpCustomer:
         """A new customer; its number comes from the ERP's number series."""
         body = mapping.customer_body(order, settings=self._settings)
         number = order.number.upper()
         try:
-            outcome = self._operations.send(Operation("POST", "customers", body))
+            outcome = self._operations.send(Operation("POST", "customers", body), in_time=in_time)
         except BaseException:
             told(number, unanswered("customer", body))
             raise
