@@ -22,11 +22,12 @@ log = structlog.get_logger("ordersync.worker")
 
 VISIBILITY_TIMEOUT = 600
 
-QUEUES = ("orders", "owed", "upkeep")
-"""In the order in which a worker looks: what reads and checks orders, what tells shop and ERP, and what starts more work.
+QUEUES = ("beat", "orders", "owed", "upkeep")
+"""In the order in which a worker looks: what the clock starts and held orders wait for, what reads and checks orders, what tells shop
+and ERP, and what can wait.
 
-An ERP that takes seconds for each call thus keeps no order from being read and stored, and nothing new is begun before what
-was begun has gone on.
+An ERP that takes seconds for each call thus keeps no order from being read and stored. `beat` comes first because it is little, and
+because nothing could free orders that are tried again and again if they kept the reading of their items waiting.
 """
 
 
@@ -96,9 +97,9 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "task_routes": {
             "ordersync.acknowledge": {"queue": "owed"},
             "ordersync.export": {"queue": "owed"},
-            "ordersync.tick": {"queue": "upkeep"},
-            "ordersync.sweep": {"queue": "upkeep"},
-            "ordersync.sync_items": {"queue": "upkeep"},
+            "ordersync.tick": {"queue": "beat"},
+            "ordersync.sweep": {"queue": "beat"},
+            "ordersync.sync_items": {"queue": "beat"},
             "ordersync.reconcile": {"queue": "upkeep"},
             "ordersync.check_hooks": {"queue": "upkeep"},
             "ordersync.drop_deliveries": {"queue": "upkeep"},
