@@ -27,6 +27,9 @@ class Refusing:
     def usage(self) -> tuple[Usage, ...]:
         return ()
 
+    def forget(self, name: str) -> bool:
+        return False
+
     def enter(self, *, lasts: float) -> str | Wait:
         self.count += 1
         if self.first <= self.count < self.first + self.times:
