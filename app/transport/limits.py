@@ -39,6 +39,8 @@ FAILURES_TO_OPEN = 5
 FIRST_OPEN, LONGEST_OPEN = 15.0, 600.0
 FIRST_BACK_OFF, LONGEST_BACK_OFF = 15.0, 600.0
 """Seconds after a 429 that does not say how long to wait; each further one doubles it (bigcommerce contract, section 10)."""
+LEAST_WAIT = 1.0
+"""Seconds; who asks for less, by a zero or by a time that is over, has not said how long to wait."""
 JITTER = 0.25
 MOST_DOUBLINGS = 16
 _TOO_MANY, _SERVER_ERROR = 429, 500
@@ -46,11 +48,17 @@ _TOO_MANY, _SERVER_ERROR = 429, 500
 
 def report_of(answer: Answer) -> Report:
     """What an answer says about the account, by its status and its Retry-After."""
+    wait = named_wait(answer.retry_after)
     if answer.status == _TOO_MANY:
-        return Report(Verdict.REFUSED, wait=answer.retry_after)
+        return Report(Verdict.REFUSED, wait=wait)
     if answer.status >= _SERVER_ERROR:
-        return Report(Verdict.FAILED, wait=answer.retry_after, fault=f"it answered {answer.status}")
+        return Report(Verdict.FAILED, wait=wait, fault=f"it answered {answer.status}")
     return Report(Verdict.GOOD)
+
+
+def named_wait(seconds: float | None) -> float | None:
+    """The seconds that a peer asked for, None where they are no wait."""
+    return None if seconds is None or seconds < LEAST_WAIT else seconds
 
 
 def account_key(counted_by: Sequence[str]) -> str:

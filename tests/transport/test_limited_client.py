@@ -116,11 +116,25 @@ def test_an_open_breaker_is_not_waited_for_and_closes_with_the_first_success(
 def test_answers_about_an_order_and_refusals_open_no_breaker(
     url: str, peer: Peer, clock: Clock, status: int
 ) -> None:
-    client = client_of(url, limiter_on(clock), clock=clock)
-    peer.status, peer.headers = status, {"Retry-After": "0"}
+    client = client_of(url, limiter_on(clock), timeout=4.0, clock=clock)
+    peer.status, peer.headers = status, {"Retry-After": "1"}
     for _ in range(2 * FAILURES_TO_OPEN):
         assert client.request("GET", "/a").status == status
     assert peer.requests == 2 * FAILURES_TO_OPEN
+
+
+@pytest.mark.parametrize("named", ["0", "00", "Wed, 21 Oct 2015 07:28:00 GMT"])
+def test_a_refusal_that_names_no_time_to_wait_is_backed_off_from_like_one_that_names_none(
+    url: str, peer: Peer, clock: Clock, named: str
+) -> None:
+    client = client_of(url, limiter_on(clock))
+    peer.status, peer.headers = 429, {"Retry-After": named}
+    for seconds in (15.0, 30.0):
+        assert client.request("GET", "/a").status == 429
+        with pytest.raises(Held) as error:
+            client.request("GET", "/a")
+        assert error.value.after == pytest.approx(seconds)
+        clock.now += seconds
 
 
 def test_a_peer_that_refuses_the_connection_or_gives_no_answer_opens_it(

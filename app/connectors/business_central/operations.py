@@ -8,7 +8,7 @@ from app.connectors.business_central.client import Answered, Lost, NotSent, Outc
 from app.connectors.business_central.failures import read_failure
 from app.errors import Retry
 from app.ports.limiters import Report, Verdict
-from app.transport import Answer, parse_json, report_of
+from app.transport import Answer, named_wait, parse_json, report_of
 
 MAX_OPERATIONS = 100
 _HAS_NO_BATCH = frozenset({404, 405, 501})
@@ -155,7 +155,8 @@ def _inner(answer: Answer) -> list[Answered]:
 
 
 def _longest_wait(answers: Sequence[Answered]) -> float | None:
-    return max((each.retry_after for each in answers if each.retry_after is not None), default=None)
+    waits = [each.retry_after for each in answers if each.retry_after is not None]
+    return named_wait(max(waits, default=None))
 
 
 def _is_everyones_trouble(outcome: Outcome) -> bool:
