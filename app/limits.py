@@ -16,7 +16,7 @@ from typing import Any
 import redis
 import structlog
 
-from app.ports.limiters import Ceilings, Change, Changed, Limiter, Report, Usage, Wait, Why
+from app.ports.limiters import Ceilings, Change, Changed, Limiter, Report, Usage, Verdict, Wait, Why
 from app.transport import limits
 from app.transport.limits import Book, LocalLimiter, LocalLimiters, State
 
@@ -27,6 +27,8 @@ _AWAY = 10.0
 _SHARE = 4
 """Without the server each process takes a quarter: a worker has four processes (`app.celery_door.CONCURRENCY`)."""
 _PREFIX = "ordersync:limit"
+_OWN_KEY = "scripts"
+"""No account's key: with it is found out whether the scripts may run."""
 _KEPT_MS = 24 * 3600 * 1000
 """An account that nobody calls is forgotten after a day."""
 
@@ -192,8 +194,9 @@ class RedisLimiters:
         return _RedisLimiter(self, keys=self._keys(key), ceilings=ceilings, alone=alone)
 
     def usage(self) -> tuple[Usage, ...]:
-        """How each account stands for all processes, or in this one where the server is away."""
+        """How each account stands for all processes, or in this one where the server is away or refuses the scripts."""
         try:
+            self.try_scripts()
             now = self._server_time()
             return tuple(
                 _state(*self._read(each.key), now=now).usage(
@@ -208,6 +211,7 @@ class RedisLimiters:
     def forget(self, name: str) -> bool:
         """Forget what is known of the accounts of this name. False where the server is away, and each process has its own."""
         try:
+            self.try_scripts()
             for each in self._book.entries():
                 if name in each.names:
                     state, _running = self._keys(each.key)
@@ -216,6 +220,12 @@ class RedisLimiters:
             self.is_away(error)
             return False
         return True
+
+    def try_scripts(self) -> None:
+        """Raises `redis.RedisError` where the server is away, or a user or a replica may read but not do what calls need."""
+        keys, place = self._keys(_OWN_KEY), uuid.uuid4().hex
+        self.enter(keys=keys, args=[place, 1.0, 1000, 0, 60.0, 0, self.now])
+        self.leave(keys=keys, args=[place, Verdict.NONE.value, "", "", 0.0, "", "", "", "", self.now])
 
     @property
     def now(self) -> str:

@@ -53,7 +53,8 @@ def _page(found: Mapping[str, Any]) -> RenderableType:
     if found["accounts"] and not found["shared"]:
         parts.append(
             Text(
-                "No broker can be asked: each process counts for itself, and this one has only its own figures.",
+                "No broker can be asked: each process counts for itself, and this one has only its own figures"
+                " (`ordersync doctor broker`).",
                 style="yellow",
             )
         )
