@@ -23,6 +23,13 @@ class Retry(OrderSyncError):
         self.after = after
 
 
+class Held(Retry):
+    """A hold of our own: the account has no room for the call, nothing was sent, and nothing is wrong with the peer.
+
+    `after` is the number of seconds until there is room. Raised by the HTTP client alone; connectors hand it on.
+    """
+
+
 class Hold(OrderSyncError):
     """The order is fine, the world is not ready: it waits for an event or for `until` (aware UTC).
 

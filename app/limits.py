@@ -16,7 +16,7 @@ from typing import Any
 import redis
 import structlog
 
-from app.ports.limiters import Ceilings, Change, Changed, Limiter, Report, Usage, Wait, Why
+from app.ports.limiters import Ceilings, Change, Changed, Limiter, Report, Usage, Verdict, Wait, Why
 from app.transport import limits
 from app.transport.limits import Book, LocalLimiter, LocalLimiters, State
 
@@ -27,20 +27,38 @@ _AWAY = 10.0
 _SHARE = 4
 """Without the server each process takes a quarter: a worker has four processes (`app.celery_door.CONCURRENCY`)."""
 _PREFIX = "ordersync:limit"
+_OWN_KEY = "scripts"
+"""No account's key: with it is found out whether the scripts may run."""
 _KEPT_MS = 24 * 3600 * 1000
 """An account that nobody calls is forgotten after a day."""
 
-_NOW = """
+_LONGEST_CALL = 3600.0
+_LONGEST_OPENING = limits.LONGEST_OPEN * (1 + limits.JITTER)
+_LONGEST_WAIT = 3660.0
+"""The hour that anybody is waited for at most, and a margin."""
+_AHEAD = {
+    "open_until": _LONGEST_OPENING,
+    "probe_until": _LONGEST_OPENING,
+    "slowed_until": _LONGEST_WAIT,
+    "quota_resets": _LONGEST_WAIT,
+}
+"""The moments that are kept, and how many seconds ahead each can be."""
+
+_NOW = f"""
 local function text(number) return string.format('%.6f', number) end
 local now = tonumber(ARGV[#ARGV])
 if not now then
   local time = redis.call('TIME')
   now = tonumber(time[1]) + tonumber(time[2]) / 1e6
 end
-local s = {}
+local s = {{}}
 local flat = redis.call('HGETALL', KEYS[1])
 for i = 1, #flat, 2 do s[flat[i]] = flat[i + 1] end
 local function num(name) return tonumber(s[name] or 0) end
+-- A moment further ahead than any can be is of a clock that was set back since: it is over.
+for name, longest in pairs({{{", ".join(f"{name} = {longest}" for name, longest in _AHEAD.items())}}}) do
+  if num(name) > now + longest then s[name] = now - 1 end
+end
 local function set(...) redis.call('HSET', KEYS[1], ...) end
 """
 
@@ -54,6 +72,7 @@ if probing then
 end
 if now < num('slowed_until') then return {{'slowed', text(num('slowed_until') - now)}} end
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', text(now))
+redis.call('ZREMRANGEBYSCORE', KEYS[2], text(now + {_LONGEST_CALL}), '+inf')
 local running = redis.call('ZCARD', KEYS[2])
 local size = num('quota_size')
 if size > 0 then
@@ -68,10 +87,10 @@ if size > 0 then
   end
 end
 local length = window / {limits.PARTS}
-local first, used, oldest = math.floor((now - window) / length), 0, nil
+local first, last, used, oldest = math.floor((now - window) / length), math.floor(now / length), 0, nil
 for name, count in pairs(s) do
   local part = tonumber(string.match(name, '^part:(%d+)$'))
-  if part and part < first then
+  if part and (part < first or part > last) then
     redis.call('HDEL', KEYS[1], name)
   elseif part then
     used = used + tonumber(count)
@@ -82,7 +101,7 @@ if requests > 0 and used >= requests then
   return {{'window', text(math.max({limits.MARGIN}, (oldest + 1) * length + window - now))}}
 end
 if running >= at_once then return {{'running', '{limits.MARGIN}'}} end
-local count = redis.call('HINCRBY', KEYS[1], string.format('part:%.0f', math.floor(now / length)), 1)
+local count = redis.call('HINCRBY', KEYS[1], string.format('part:%.0f', last), 1)
 redis.call('ZADD', KEYS[2], text(now + lasts), place)
 if probing then set('probe', place, 'probe_until', text(now + lasts)) end
 if count == 1 then redis.call('PEXPIRE', KEYS[1], {_KEPT_MS}) end
@@ -109,7 +128,7 @@ end
 local function close()
   if not is_open then return {{}} end
   set('failures', 0, 'openings', 0, 'opened_at', 0, 'open_until', 0, 'probe', '', 'probe_until', 0)
-  return {{'closed', text(now - num('opened_at'))}}
+  return {{'closed', text(math.max(0, now - num('opened_at')))}}
 end
 local changed = {{}}
 if verdict == 'good' then
@@ -175,17 +194,38 @@ class RedisLimiters:
         return _RedisLimiter(self, keys=self._keys(key), ceilings=ceilings, alone=alone)
 
     def usage(self) -> tuple[Usage, ...]:
-        """How each account stands for all processes, or in this one where the server is away."""
+        """How each account stands for all processes, or in this one where the server is away or refuses the scripts."""
         try:
+            self.try_scripts()
+            now = self._server_time()
             return tuple(
-                _state(*self._read(each.key)).usage(
-                    names=each.names, ceilings=each.ceilings, now=self._server_time(), shared=True
+                _state(*self._read(each.key), now=now).usage(
+                    names=each.names, ceilings=each.ceilings, now=now, shared=True
                 )
                 for each in self._book.entries()
             )
         except redis.RedisError as error:
             self.is_away(error)
             return self._alone.usage()
+
+    def forget(self, name: str) -> bool:
+        """Forget what is known of the accounts of this name. False where the server is away, and each process has its own."""
+        try:
+            self.try_scripts()
+            for each in self._book.entries():
+                if name in each.names:
+                    state, _running = self._keys(each.key)
+                    self.client.delete(state)
+        except redis.RedisError as error:
+            self.is_away(error)
+            return False
+        return True
+
+    def try_scripts(self) -> None:
+        """Raises `redis.RedisError` where the server is away, or a user or a replica may read but not do what calls need."""
+        keys, place = self._keys(_OWN_KEY), uuid.uuid4().hex
+        self.enter(keys=keys, args=[place, 1.0, 1000, 0, 60.0, 0, self.now])
+        self.leave(keys=keys, args=[place, Verdict.NONE.value, "", "", 0.0, "", "", "", "", self.now])
 
     @property
     def now(self) -> str:
@@ -283,9 +323,10 @@ def share_of(ceilings: Ceilings) -> Ceilings:
     )
 
 
-def _state(stored: Mapping[str, str], running: Mapping[str, float]) -> State:
+def _state(stored: Mapping[str, str], running: Mapping[str, float], *, now: float) -> State:
     def number(name: str) -> float:
-        return float(stored.get(name, 0))
+        found = float(stored.get(name, 0))
+        return now - 1 if name in _AHEAD and found > now + _AHEAD[name] else found
 
     return State(
         counts={
@@ -293,7 +334,7 @@ def _state(stored: Mapping[str, str], running: Mapping[str, float]) -> State:
             for name, count in stored.items()
             if name.startswith("part:")
         },
-        running=dict(running),
+        running={place: until for place, until in running.items() if until <= now + _LONGEST_CALL},
         slowed_until=number("slowed_until"),
         quota_size=int(number("quota_size")),
         quota_left=int(number("quota_left")),

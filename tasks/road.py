@@ -31,7 +31,8 @@ def fetch(*, site_id: int, run_id: int | None = None, site: str = "", **_from_a_
     """Read one site's orders and ring their batches."""
     result = pipeline.fetch(program_of_process().parts, site_id=site_id, run_id=run_id, ring=ring)
     if result.state == "unfinished":
-        fetch.delay(site_id=site_id, run_id=result.run_id, site=site)
+        again = {"site_id": site_id, "run_id": result.run_id, "site": site}
+        fetch.apply_async(kwargs=again, countdown=result.again_in)
 
 
 @shared_task(name="ordersync.read_named", base=LoggedTask)

@@ -38,6 +38,13 @@ def erp_names(
     return _beginning(incomplete, connected_names().erps)
 
 
+def system_names(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem[str]]:
+    """The sites and ERPs whose names begin like this."""
+    return [*site_names(context, parameter, incomplete), *erp_names(context, parameter, incomplete)]
+
+
 def task_names(
     _context: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem[str]]:

@@ -4,24 +4,39 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+import click
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.root import json_option, main, opened, show
+from app.cli.completing import system_names
+from app.cli.root import json_option, main, opened, show, show_or_say
 from app.sync import limiters
 
 _STYLES = {"closed": "green", "open": "bold red", "probing": "yellow"}
 
 
 @main.command("limits")
+@click.option(
+    "--reset",
+    "name",
+    metavar="NAME",
+    shell_complete=system_names,
+    help="Call this account again at once: after its server was mended nobody has to wait.",
+)
 @json_option
-def show_limits(as_json: bool) -> None:
+def show_limits(name: str | None, as_json: bool) -> None:
     """The accounts of sites and ERPs: calls of the window that are used and left, calls that run, and the breaker.
 
     An account that failed again and again is left alone for a while (breaker open) and then asked with one call (probing).
     """
     program = opened()
+    if name is not None:
+        done = limiters.reset(program.parts, program.limiters(), name=name)
+        show_or_say(
+            done, as_json=as_json, sentence=f"{name} is called again at once; nothing is held against it."
+        )
+        return
     found = limiters.accounts(program.parts, program.limiters())
     show(found, as_json=as_json, table=lambda: _page(found))
 
@@ -38,7 +53,8 @@ def _page(found: Mapping[str, Any]) -> RenderableType:
     if found["accounts"] and not found["shared"]:
         parts.append(
             Text(
-                "No broker can be asked: each process counts for itself, and this one has only its own figures.",
+                "No broker can be asked: each process counts for itself, and this one has only its own figures"
+                " (`ordersync doctor broker`).",
                 style="yellow",
             )
         )

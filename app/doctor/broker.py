@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import redis
 
 from app.errors import Misconfigured
+from app.limits import RedisLimiters
 from app.passes import connect
 from app.runtime import broker_url
 from app.settings import Settings
@@ -23,6 +24,7 @@ _PORT = 6379
 _ADDRESS = "REDIS_URL=redis://NAME:PASSWORD@HOST:PORT/0"
 _AUTHORITY = "REDIS_URL=rediss://NAME:PASSWORD@HOST:PORT/0?ssl_ca_certs=/PATH/ca.pem"
 _FILLING, _FULL = 0.6, 0.9
+_RIGHTS = "'~*' '&*' +@all -@dangerous -@admin +info"
 _ALSO = "  # and the same in its configuration file, or it is forgotten when it ends"
 
 
@@ -57,6 +59,7 @@ def broker(settings: Settings) -> Iterator[Finding]:
         with connect(url) as client:
             client.ping()
             told: Mapping[str, Any] = client.info()
+            may_script = _may_script(client)
     except redis.exceptions.NoPermissionError:
         yield report.warning(
             "It answers, but what it is and how it is set cannot be read: INFO is forbidden to this user.",
@@ -75,7 +78,7 @@ def broker(settings: Settings) -> Iterator[Finding]:
         do = UP if settings.embedded_broker else "REDIS_URL=redis://HOST:PORT/0"
         yield report.wrong(f"{_place(url)} gives no answer ({type(error).__name__}).", do=do)
     else:
-        yield from judged(told, tool=_tool(url))
+        yield from judged(told, tool=_tool(url), may_script=may_script)
 
 
 def _refused_certificate(error: BaseException | None) -> str:
@@ -87,7 +90,19 @@ def _refused_certificate(error: BaseException | None) -> str:
     return ""
 
 
-def judged(told: Mapping[str, Any], *, tool: str) -> Iterator[Finding]:
+def _may_script(client: "redis.Redis") -> bool:
+    """Whether this user may do what the limits need. Raises `redis.RedisError` for a broker that is away."""
+    try:
+        RedisLimiters(client).try_scripts()
+    except redis.exceptions.NoPermissionError:
+        return False
+    except redis.ResponseError as error:
+        # A command within the script; what a replica or a full memory refuses is found by INFO.
+        return "ACL" not in str(error)
+    return True
+
+
+def judged(told: Mapping[str, Any], *, tool: str, may_script: bool = True) -> Iterator[Finding]:
     """What the broker's own account (INFO) means. `tool` is the command line that reaches it."""
     report = Report("broker")
     product = "Valkey" if "valkey_version" in told else "Redis"
@@ -106,6 +121,13 @@ def judged(told: Mapping[str, Any], *, tool: str) -> Iterator[Finding]:
             report.wrong(
                 "It is a replica, which takes no messages.",
                 do="REDIS_URL=redis://HOST:PORT/0  # of the primary",
+            )
+        )
+    if not may_script:
+        troubles.append(
+            report.warning(
+                "Scripts are forbidden to this user, so limits are not shared: each process counts calls for itself.",
+                do=f"{tool} ACL SETUSER ... {_RIGHTS}{_ALSO}",
             )
         )
     troubles += [

@@ -141,3 +141,10 @@ class Limiters(Protocol):
     def usage(self) -> tuple[Usage, ...]:
         """Every account that `of` was asked for, by name."""
         ...
+
+    def forget(self, name: str) -> bool:
+        """Forget what is known of the accounts that `name` calls, but for the calls that run: breaker, waits, what was counted.
+
+        Returns whether that holds for all processes; False where each counts for itself.
+        """
+        ...

@@ -651,10 +651,14 @@ class Store(AuditStore, DeskStore, ExplainingStore, RetentionStore, Protocol):
         """Runs whose reading is owed, which nobody reads and which were not rung for so many seconds; rung now."""
         ...
 
+    def read_later(self, run_id: int, *, at: datetime) -> None:
+        """The reading of this run goes on at `at`; until then it is neither among the unread ones nor given up."""
+        ...
+
     def close_runs(self, *, cut_off_after: float) -> tuple[Run, ...]:
         """End the runs none of whose orders is in motion. Returns those that ended now.
 
-        A run whose reading has not ended after `cut_off_after` seconds is given up.
+        A run whose reading has not ended after `cut_off_after` seconds is given up, unless its site is being read.
         """
         ...
 

@@ -10,13 +10,13 @@ import structlog
 from app.domain.money import ZERO
 from app.domain.reading import Cursor, Position, cursors, far_back, following, jump, set_back, start
 from app.domain.road import Stage
-from app.errors import Misconfigured, OrderSyncError, Retry, UsageError
+from app.errors import Held, Misconfigured, OrderSyncError, Retry, UsageError
 from app.ports.sales_channel import Page, SalesChannel, Seen
 from app.ports.store import Bell, Sighting, Site, Stored
 from app.sync.items import fill_if_empty
 from app.sync.options import SiteOptions, site_options
 from app.sync.parts import Parts, maintenance_until, paused_sentence, site_with_id
-from app.sync.policy import is_open_breaker, pause_until, read_again_at
+from app.sync.policy import SHORT, go_on_after, is_open_breaker, pause_until, read_again_at
 from app.sync.schedule import next_site_run
 from app.sync.silence import notice_silence
 from app.sync.telling import pause_site, tell_summary
@@ -34,12 +34,14 @@ Ring = Callable[[Bell], None]
 class FetchResult:
     """How a fetch ended: `read`, `paused`, `failed`, `busy`, `not_due` or `unfinished`, and the run it belongs to.
 
-    `unfinished`: its time was up; the run is still unread, and fetching for it again goes on where this stopped.
+    `unfinished`: its time was up, or the account's limits held it; the run is still unread, and fetching for it again, in
+    `again_in` seconds, goes on where this stopped.
     """
 
     run_id: int | None
     state: str
     reason: str = ""
+    again_in: float = 0.0
 
 
 def fetch(parts: Parts, *, site_id: int, ring: Ring, run_id: int | None = None) -> FetchResult:
@@ -85,13 +87,20 @@ def fetch(parts: Parts, *, site_id: int, ring: Ring, run_id: int | None = None) 
                 _unpause(parts, site)
             result, again_at = _read(parts, site, token=token, run_id=run, ring=ring_named, started=started)
             if again_at is not None:
-                # Its own failures set the pace of a site that is away; what the schedule says would only wait for timeouts.
-                is_open = is_open_breaker(site.failures + 1)
-                next_run = again_at if is_open else min(next_run, again_at)
+                next_run = _next_run(site, result, scheduled=next_run, again_at=again_at)
             return result
         finally:
             # A run that was cut off stays unread, and is rung again by the sweeper.
             parts.store.release_site(site_id, token, next_run=next_run)
+
+
+def _next_run(site: Site, result: FetchResult, *, scheduled: datetime, again_at: datetime) -> datetime:
+    """When the schedule reads the site next, where the reading asks for `again_at`."""
+    if result.state == "unfinished":
+        # Another run would be held as well; this one goes on by itself.
+        return max(scheduled, again_at)
+    # Its own failures set the pace of a site that is away; what the schedule says would only wait for timeouts.
+    return again_at if is_open_breaker(site.failures + 1) else min(scheduled, again_at)
 
 
 def _nothing_to_do(parts: Parts, site: Site, run_id: int | None) -> FetchResult | None:
@@ -131,7 +140,7 @@ def _failed(parts: Parts, site: Site, run_id: int, error: OrderSyncError) -> Fet
 def _read(
     parts: Parts, site: Site, *, token: str, run_id: int, ring: Ring, started: float
 ) -> tuple[FetchResult, datetime | None]:
-    """How the reading ended, and when to read again where that is sooner than the schedule says."""
+    """How the reading ended, and when to read again where the schedule alone does not say."""
     try:
         fill_if_empty(parts, site)
         channel = parts.peers.channel(site)
@@ -143,6 +152,8 @@ def _read(
         until = pause_until(parts.store.now())
         pause_site(parts, site, error)
         return _failed(parts, site, run_id, error), until
+    except Held as error:
+        return _held(parts, site, run_id, error)
     except OrderSyncError as error:
         # What was stored before stays stored and goes on; the cursor stands behind it, so nothing is passed over.
         asked = error.after if isinstance(error, Retry) else None
@@ -167,6 +178,16 @@ def _read(
         skipped=reading.skipped,
     )
     return FetchResult(run_id=run_id, state=state), None
+
+
+def _held(parts: Parts, site: Site, run_id: int, error: Held) -> tuple[FetchResult, datetime]:
+    """The run stays unread, and nobody comes for it until there is room again: the platform has not failed."""
+    wait = go_on_after(error.after)
+    again_at = parts.store.now() + wait
+    parts.store.read_later(run_id, at=again_at)
+    log.info("fetch_ended", site=site.name, run=run_id, state="unfinished", reason=error.reason)
+    again_in = min(wait, SHORT).total_seconds()
+    return FetchResult(run_id=run_id, state="unfinished", reason=error.reason, again_in=again_in), again_at
 
 
 @dataclass(frozen=True, slots=True)

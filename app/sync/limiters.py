@@ -4,9 +4,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.errors import OrderSyncError
+import structlog
+
+from app.errors import Misconfigured, OrderSyncError, Retry, UsageError
 from app.ports.limiters import Breaker, Limiters, Usage
 from app.sync.parts import Parts
+
+log = structlog.get_logger("ordersync.limits")
 
 
 def accounts(parts: Parts, limiters: Limiters) -> Mapping[str, Any]:
@@ -18,6 +22,27 @@ def accounts(parts: Parts, limiters: Limiters) -> Mapping[str, Any]:
     now = parts.store.now()
     rows = [_row(each, now) for each in limiters.usage()]
     return {"accounts": rows, "shared": all(each["shared"] for each in rows), "faults": faults}
+
+
+def reset(parts: Parts, limiters: Limiters, *, name: str) -> Mapping[str, Any]:
+    """Call the account again at once, as after its server was mended: its breaker is closed, nothing is waited for or counted.
+
+    Raises `UsageError` for a name that no account has, `Misconfigured` for one that cannot be opened, and `Retry` where no
+    broker can be asked, so that each process counts for itself.
+    """
+    faults = {each["name"]: each["reason"] for each in _opened(parts)}
+    known = sorted({each for usage in limiters.usage() for each in usage.names})
+    if name in faults:
+        raise Misconfigured(f"{name} cannot be opened: {faults[name]}")
+    if name not in known:
+        names = ", ".join(known) or "none yet"
+        raise UsageError(f"There is no account named {name!r} (there are: {names}).")
+    if not limiters.forget(name):
+        raise Retry(
+            "No broker can be asked, so each process counts for itself; restart the workers to have them all call at once."
+        )
+    log.info("account_reset", account=name)
+    return {"account": name, "reset": True}
 
 
 def _opened(parts: Parts) -> Sequence[Mapping[str, str]]:

@@ -128,12 +128,18 @@ def read_again_at(now: datetime, *, asked: float | None, failures: int = 1) -> d
     return now + timedelta(seconds=max(pause, min(asked or 0.0, _LONGEST_ASKED)))
 
 
+def go_on_after(asked: float | None) -> timedelta:
+    """How long a reading waits that its account's limits hold. `asked`: seconds until there is room again."""
+    return timedelta(seconds=min(max(_FIRST, asked or 0.0), _LONGEST_ASKED))
+
+
 def is_open_breaker(failures: int) -> bool:
     """Whether a site has failed so often in a row that its schedule no longer counts.
 
     One reading in a quarter of an hour asks then whether it is back. Apart from this, an account whose calls fail in a row, a
     site's or an ERP's, is left alone for seconds or minutes by its limiter (`app.transport.limits`), which looks at calls and not
-    at readings: what meets that is a `Retry` like any other, and a reading that meets it has failed.
+    at readings: what meets that is a `Retry` like any other, and a reading that meets it has failed. One that its own limits hold
+    (`Held`) has not.
     """
     return failures >= _BREAKER_OPENS
 

@@ -3,7 +3,7 @@
 from app.transport.addresses import check_address
 from app.transport.answers import Answer, elements, json_as_read, parse_json
 from app.transport.client import HttpClient, NoAnswer, json_text
-from app.transport.limits import LocalLimiters, report_of
+from app.transport.limits import LocalLimiters, named_wait, report_of
 
 __all__ = [
     "Answer",
@@ -14,6 +14,7 @@ __all__ = [
     "elements",
     "json_as_read",
     "json_text",
+    "named_wait",
     "parse_json",
     "report_of",
 ]

@@ -21,7 +21,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util import Timeout
 from urllib3.util.connection import create_connection
 
-from app.errors import Misconfigured, Retry
+from app.errors import Held, Misconfigured, Retry
 from app.ports.limiters import Change, Limiter, Report, Verdict, Wait, Why
 from app.transport.addresses import allowed_addresses, check_address, origin
 from app.transport.answers import Answer
@@ -44,9 +44,9 @@ class NoAnswer(Exception):
 class HttpClient:
     """Calls one account's service. Not shared between threads.
 
-    Raises `Retry` where the request certainly was not carried out (refused, name not resolved, or the account's limiter has no
-    place for it), `Misconfigured` where the address may not be called or redirects, and `NoAnswer` where the outcome is not
-    known. Statuses are the caller's to read. `judge` is how answers tell of the account's limits.
+    Raises `Retry` where the request certainly was not carried out (refused, name not resolved, or the account's breaker is open;
+    `Held` where its limiter has no place), `Misconfigured` where the address may not be called or redirects, and `NoAnswer` where
+    the outcome is not known. Statuses are the caller's to read. `judge` is how answers tell of the account's limits.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class HttpClient:
             self._leave(self._limiter, place, report)
 
     def _place(self, limiter: Limiter, *, lasts: float, patience: float) -> str:
-        """A place among the account's calls. Raises `Retry` where there is none in time; nothing was sent then."""
+        """A place among the account's calls. Raises `Held` (`Retry` for an open breaker) where there is none in time; nothing was sent."""
         until = time.monotonic() + patience
         while True:
             found = limiter.enter(lasts=lasts + _SPARE)
@@ -149,7 +149,8 @@ class HttpClient:
                 log.info(
                     "http_held", account=self._account, why=found.why.value, seconds=round(found.seconds, 1)
                 )
-                raise Retry(_held_sentence(self._account, found), after=found.seconds)
+                kind = Retry if found.why is Why.OPEN else Held
+                raise kind(_held_sentence(self._account, found), after=found.seconds)
             self._sleep(found.seconds)
 
     def _leave(self, limiter: Limiter, place: str, report: Report) -> None:

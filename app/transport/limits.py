@@ -16,7 +16,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 from app.ports.limiters import (
     Breaker,
@@ -39,6 +39,8 @@ FAILURES_TO_OPEN = 5
 FIRST_OPEN, LONGEST_OPEN = 15.0, 600.0
 FIRST_BACK_OFF, LONGEST_BACK_OFF = 15.0, 600.0
 """Seconds after a 429 that does not say how long to wait; each further one doubles it (bigcommerce contract, section 10)."""
+LEAST_WAIT = 1.0
+"""Seconds; who asks for less, by a zero or by a time that is over, has not said how long to wait."""
 JITTER = 0.25
 MOST_DOUBLINGS = 16
 _TOO_MANY, _SERVER_ERROR = 429, 500
@@ -46,11 +48,17 @@ _TOO_MANY, _SERVER_ERROR = 429, 500
 
 def report_of(answer: Answer) -> Report:
     """What an answer says about the account, by its status and its Retry-After."""
+    wait = named_wait(answer.retry_after)
     if answer.status == _TOO_MANY:
-        return Report(Verdict.REFUSED, wait=answer.retry_after)
+        return Report(Verdict.REFUSED, wait=wait)
     if answer.status >= _SERVER_ERROR:
-        return Report(Verdict.FAILED, wait=answer.retry_after, fault=f"it answered {answer.status}")
+        return Report(Verdict.FAILED, wait=wait, fault=f"it answered {answer.status}")
     return Report(Verdict.GOOD)
+
+
+def named_wait(seconds: float | None) -> float | None:
+    """The seconds that a peer asked for, None where they are no wait."""
+    return None if seconds is None or seconds < LEAST_WAIT else seconds
 
 
 def account_key(counted_by: Sequence[str]) -> str:
@@ -79,10 +87,19 @@ class State:
     fault_at: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
 
+    def forget(self) -> None:
+        """As if the account had never been called, but for the calls that run."""
+        with self.lock:
+            new = State(running=self.running)
+            for each in fields(self):
+                if each.compare:
+                    setattr(self, each.name, getattr(new, each.name))
+
     def used(self, ceilings: Ceilings, now: float) -> int:
         """Requests that count in the window that ends now."""
-        first = math.floor((now - ceilings.window) / (ceilings.window / PARTS))
-        return sum(count for part, count in self.counts.items() if part >= first)
+        length = ceilings.window / PARTS
+        first, last = math.floor((now - ceilings.window) / length), math.floor(now / length)
+        return sum(count for part, count in self.counts.items() if first <= part <= last)
 
     def usage(self, *, names: tuple[str, ...], ceilings: Ceilings, now: float, shared: bool) -> Usage:
         """How the account stands."""
@@ -100,11 +117,11 @@ class State:
             running=sum(1 for until in self.running.values() if until > now),
             slowed_for=max(0.0, self.slowed_until - now),
             breaker=Breaker.PROBING if probing else Breaker.OPEN if is_open else Breaker.CLOSED,
-            breaker_since=now - self.opened_at if is_open else 0.0,
+            breaker_since=max(0.0, now - self.opened_at) if is_open else 0.0,
             next_try_in=max(0.0, self.open_until - now) if is_open else 0.0,
             failures=self.failures,
             fault=self.fault,
-            fault_ago=now - self.fault_at if self.fault else 0.0,
+            fault_ago=max(0.0, now - self.fault_at) if self.fault else 0.0,
             shared=shared,
         )
 
@@ -267,6 +284,13 @@ class LocalLimiters:
         key = self._book.enter(name=name, counted_by=counted_by, ceilings=ceilings)
         state = self._states.setdefault(key, State())
         return LocalLimiter(ceilings=ceilings, state=state, clock=self._clock, jitter=self._jitter)
+
+    def forget(self, name: str) -> bool:
+        """Forget what this process knows of the accounts of this name. Always False: others have their own."""
+        for each in self._book.entries():
+            if name in each.names:
+                self._states[each.key].forget()
+        return False
 
     def usage(self) -> tuple[Usage, ...]:
         """How each account stands in this process."""

@@ -183,6 +183,15 @@ def test_refusals_without_any_header_are_waited_for_longer_each_time(clock: Cloc
     assert refused(quota, {"X-Retry-After": "soon"}) == 15.0
 
 
+@pytest.mark.parametrize(
+    "headers", [{"X-Retry-After": "0"}, {"Retry-After": "0"}, {"X-Rate-Limit-Time-Reset-Ms": "0"}]
+)
+def test_a_refusal_with_a_wait_of_nothing_is_one_without_a_wait(
+    clock: Clock, headers: dict[str, str]
+) -> None:
+    assert refused(quota_of(clock), headers) == 15.0
+
+
 @REPEATABLE
 @given(st.lists(st.tuples(st.integers(0, 40), st.floats(0.001, 3.0)), min_size=1, max_size=60))
 def test_one_after_another_never_takes_more_of_a_window_than_there_is(steps: list[tuple[int, float]]) -> None:

@@ -20,6 +20,7 @@ from app.domain.order import LineType, sku_key
 from app.errors import Misconfigured, Reject, Retry, Unknown
 from app.ports.connector import Account
 from app.ports.erp import Draft, ErpDocument, ErpItem, ItemKind
+from app.ports.limiters import Limiters
 from app.sandbox.erp import CLIENT_ID, CLIENT_SECRET, COMPANY_ID, TENANT, Erp, create_app, demo_fill
 from app.sandbox.erp.orders import create_order, ship_and_invoice
 from app.sandbox.erp.records import put
@@ -150,6 +151,7 @@ class SandboxHarness:
         url: str = "",
         secret: str = CLIENT_SECRET,
         http_timeout: float = 5.0,
+        limiters: Limiters | None = None,
         **settings: str,
     ) -> BusinessCentral:
         given = SETTINGS | {key.replace("__", "."): value for key, value in settings.items()}
@@ -165,7 +167,7 @@ class SandboxHarness:
                 },
                 settings=CONNECTOR.read_settings(given) | {"default_customer": "WEB-CASH"},
                 http_timeout=http_timeout,
-                limiters=an_hour_between_calls(),
+                limiters=limiters or an_hour_between_calls(),
                 company=company,
             ),
             clock=self.clock,

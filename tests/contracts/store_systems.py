@@ -164,6 +164,25 @@ class SystemsContract:
         assert (run.state, run.reason, run.finished_at) == ("failed", "Its site was removed.", world.clock())
         assert world.store.unread_runs(rung_before=0.0) == ()
 
+    def test_a_run_whose_reading_goes_on_later_is_not_rung_and_not_given_up_before(
+        self, world: World
+    ) -> None:
+        run_id = world.store.open_run(kind="orders", site_id=world.site_id)
+        world.store.read_later(run_id, at=world.clock() + timedelta(seconds=3700))
+        world.clock.advance(3690)
+        world.store.close_runs(cut_off_after=3600.0)
+        assert run_id not in {each.run_id for each in world.store.unread_runs(rung_before=0.0)}
+        assert not world.store.run(run_id).is_read
+        world.clock.advance(20)
+        assert run_id in {each.run_id for each in world.store.unread_runs(rung_before=0.0)}
+        token = world.store.claim_site(world.site_id, lease_seconds=LEASE)
+        assert token is not None
+        world.store.close_runs(cut_off_after=3600.0)
+        assert not world.store.run(run_id).is_read
+        world.store.release_site(world.site_id, token, next_run=None)
+        world.store.close_runs(cut_off_after=3600.0)
+        assert world.store.run(run_id).is_read
+
     @pytest.mark.parametrize(("name", "prefix"), [("bgm", "OTHER"), ("other", "BGM")])
     def test_name_and_prefix_of_a_removed_site_stay_taken(self, world: World, name: str, prefix: str) -> None:
         finish(world, "1")

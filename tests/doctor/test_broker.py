@@ -105,6 +105,17 @@ def test_a_user_who_may_not_see_the_configuration_is_enough(
     assert there.one("broker")[0] == "wrong"
 
 
+@pytest.mark.parametrize("forbidden", ["-@scripting", "-hincrby"])
+def test_a_user_who_may_run_no_script_is_told_that_limits_are_not_shared(
+    there: Installation, broker: EmbeddedBroker, client: "redis.Redis", forbidden: str
+) -> None:
+    client.execute_command("ACL", "SETUSER", "plain", "on", ">pw", "~*", "&*", "+@all", forbidden)
+    level, found, do = there.but(REDIS_URL=broker.url.replace("//", "//plain:pw@", 1)).one("broker")
+    assert level == "warning"
+    assert found.startswith("Scripts are forbidden to this user, so limits are not shared")
+    assert "ACL SETUSER ... '~*' '&*' +@all -@dangerous -@admin +info" in do
+
+
 def test_a_replica_takes_no_messages(there: Installation, client: "redis.Redis") -> None:
     client.replicaof("127.0.0.1", "1")
     assert there.one("broker")[:2] == ("wrong", "It is a replica, which takes no messages.")

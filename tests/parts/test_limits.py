@@ -163,6 +163,62 @@ def test_a_back_off_is_spread_so_that_those_refused_together_do_not_come_back_to
     assert 18.0 < max(found) <= 18.75
 
 
+@pytest.mark.parametrize("back", [7200.0, 365 * 86400.0])
+def test_a_server_whose_clock_is_set_back_silences_no_account(broker_url: str, *, back: float) -> None:
+    bench = shared(broker_url)
+    counted = bench.of(Ceilings(at_once=100, requests=3, window=300.0), user="counted")
+    used, slowed, failed = bench.of(user="used"), bench.of(user="slowed"), bench.of(user="failed")
+    killed = bench.of(Ceilings(at_once=1), user="killed")
+    for _ in range(3):
+        counted.leave(entered(counted), GOOD)
+    used.leave(entered(used), Report(Verdict.GOOD, quota=Quota(9, 0, 30.0, 30.0)))
+    slowed.leave(entered(slowed), Report(Verdict.REFUSED, wait=3600.0))
+    fail(failed)
+    entered(killed)
+    limiters = [counted, used, slowed, failed, killed]
+    assert [refused(each).why for each in limiters] == [
+        Why.WINDOW, Why.WINDOW, Why.SLOWED, Why.OPEN, Why.RUNNING
+    ]  # fmt: skip
+    bench.clock.now -= back
+    for usage in bench.limiters.usage():
+        assert (usage.running, usage.slowed_for, usage.next_try_in) == (0, 0.0, 0.0)
+        assert usage.breaker_since == usage.fault_ago == 0.0
+    places = [entered(each) for each in limiters]
+    assert refused(failed).why is Why.OPEN  # One call alone finds out, as after any other opening.
+    assert refused(killed).why is Why.RUNNING
+    assert slowed.leave(places[2], Report(Verdict.REFUSED, wait=30.0)) == Changed(Change.SLOWED, about(30.0))
+    assert refused(slowed).seconds == about(30.0)
+    assert failed.leave(places[3], GOOD) == Changed(Change.CLOSED, 0.0)
+
+
+def test_a_probe_that_was_cut_off_before_the_clock_was_set_back_is_made_again(broker_url: str) -> None:
+    bench = shared(broker_url)
+    limiter = bench.of()
+    fail(limiter)
+    bench.clock.now += 15.1
+    entered(limiter)
+    assert refused(limiter).why is Why.OPEN
+    bench.clock.now -= 7200.0
+    entered(limiter)
+
+
+def test_an_account_that_is_forgotten_is_called_at_once_and_its_running_calls_still_count(
+    bench: Bench,
+) -> None:
+    limiter, other = bench.of(Ceilings(at_once=2, requests=9)), bench.of(user="eve", name="other")
+    running = entered(limiter)
+    fail(limiter, report=replace(FAILED, wait=300.0), times=1)
+    fail(other)
+    bench.limiters.forget("bc")
+    (usage, kept) = bench.limiters.usage()
+    assert (usage.used, usage.running, usage.failures, usage.slowed_for, usage.fault) == (0, 1, 0, 0.0, "")
+    assert kept.breaker is Breaker.OPEN
+    entered(limiter)
+    assert refused(limiter).why is Why.RUNNING
+    limiter.leave(running, GOOD)
+    assert refused(other).why is Why.OPEN
+
+
 def test_two_companies_of_one_user_share_and_two_users_do_not(bench: Bench) -> None:
     one, other = Ceilings(at_once=1), Ceilings(at_once=1)
     entered(bench.of(one, name="bc-de"))

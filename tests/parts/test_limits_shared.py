@@ -190,6 +190,27 @@ def test_without_the_server_each_process_takes_a_quarter_and_comes_back_to_it(
     assert [(usage.shared, usage.running) for usage in shared.usage()] == [(True, 8)]
 
 
+@pytest.mark.parametrize("refusal", ["a user without scripts", "a replica"])
+def test_where_the_scripts_are_refused_the_figures_are_this_process_s_and_nothing_is_forgotten_for_all(
+    own_broker: EmbeddedBroker, refusal: str
+) -> None:
+    url = own_broker.url
+    with connect(url) as client:
+        if refusal == "a replica":
+            client.replicaof("127.0.0.1", "1")
+        else:
+            client.execute_command("ACL", "SETUSER", "u", "on", ">p", "~*", "&*", "+@all", "-@scripting")
+            url = url.replace("//", "//u:p@", 1)
+    shared = limiters_on(url, "test")
+    limiter = of(shared, at_once=8)
+    assert [type(limiter.enter(lasts=5.0)) for _ in range(3)] == [str, str, Wait]
+    assert [(usage.shared, usage.running) for usage in shared.usage()] == [(False, 2)]
+    fresh = limiters_on(url, "test")
+    of(fresh)
+    assert [usage.shared for usage in fresh.usage()] == [False]
+    assert not fresh.forget("bc")
+
+
 def test_what_a_process_was_asked_to_wait_holds_for_it_when_the_server_is_gone(
     own_broker: EmbeddedBroker,
 ) -> None:

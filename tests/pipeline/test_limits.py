@@ -1,12 +1,18 @@
 """Orders whose calls are held back, by a limit or by an open breaker: nothing is sent, nobody is blamed, each is exported once."""
 
 from collections.abc import Sequence
+from typing import Any
 
+import pytest
 from structlog.testing import capture_logs
 
+import tasks.road
 from app.domain.road import Owed
 from app.ports.limiters import Breaker, Ceilings, Changed, Limiter, Report, Usage, Wait, Why
+from app.sync.fetch import fetch
 from app.sync.limiters import accounts
+from app.sync.owed import check_reachable
+from app.sync.sweep import close_runs, sweep
 from app.transport import LocalLimiters
 from tests.pipeline.world import MakeWorld, World, kit_order, plain_order, use_limiters
 
@@ -20,6 +26,7 @@ class Refusing:
 
     def __init__(self) -> None:
         self.count, self.first, self.times = 0, 0, 0
+        self.why, self.seconds = Why.WINDOW, 100.0
 
     def of(self, *, name: str, counted_by: Sequence[str], ceilings: Ceilings) -> Limiter:
         return self
@@ -27,10 +34,13 @@ class Refusing:
     def usage(self) -> tuple[Usage, ...]:
         return ()
 
+    def forget(self, name: str) -> bool:
+        return False
+
     def enter(self, *, lasts: float) -> str | Wait:
         self.count += 1
         if self.first <= self.count < self.first + self.times:
-            return Wait(Why.WINDOW, 100.0)
+            return Wait(self.why, self.seconds)
         return "place"
 
     def leave(self, place: str, report: Report) -> Changed | None:
@@ -63,6 +73,86 @@ def test_a_call_of_the_road_that_is_held_back_leaves_nothing_in_doubt_and_each_o
         raise AssertionError("the calls of a run never came to an end")
     assert world.document_numbers() == sorted(f"BGM-{order_id}" for order_id in orders)
     assert world.errors() == {}
+
+
+def test_readings_that_our_own_limits_hold_are_no_failures_of_the_site_and_are_made_when_there_is_room(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world(orders=[plain_order(1001)])
+    world.run()
+    world.place(plain_order(1002))
+    refusing = Refusing()
+    use_limiters(world.parts, refusing)
+    refusing.first, refusing.times = 1, 1000
+    asked = len(world.shop_requests())
+    world.fetch()
+    run_id = world.fetched.run_id
+    assert run_id is not None
+    assert (world.fetched.state, world.fetched.again_in) == ("unfinished", 100.0)
+    for _ in range(3):
+        fetch(world.parts, site_id=world.site_id, run_id=run_id, ring=world.road.ring)
+    (site,) = world.parts.store.sites()
+    assert site.failures == 0
+    check_reachable(world.parts, site)
+    assert (site.order_next_run - world.clock.now()).total_seconds() > 90.0
+    assert len(world.shop_requests()) == asked
+    assert (world.parts.store.run(run_id).state, world.parts.store.run(run_id).is_read) == ("running", False)
+
+    refusing.times = 0
+    assert rung_runs(world) == []
+    world.clock.advance(101.0)
+    assert rung_runs(world) == [run_id]
+    fetch(world.parts, site_id=world.site_id, run_id=run_id, ring=world.road.ring)
+    world.settle()
+    assert (world.parts.store.run(run_id).state, world.states()[1002]) == ("finished", DONE)
+
+
+def test_a_reading_that_is_held_for_an_hour_is_not_given_up(make_world: MakeWorld) -> None:
+    world = make_world(orders=[plain_order(1001)])
+    refusing = Refusing()
+    refusing.seconds = 4000.0
+    use_limiters(world.parts, refusing)
+    refusing.first, refusing.times = 1, 1000
+    world.fetch()
+    assert world.fetched.again_in == 300.0  # No message waits for longer.
+    world.clock.advance(3599.0)
+    close_runs(world.parts)
+    assert world.fetched.run_id is not None
+    assert world.parts.store.run(world.fetched.run_id).finished_at is None
+
+
+def test_a_reading_that_meets_an_open_breaker_is_a_failure(make_world: MakeWorld) -> None:
+    world = make_world(orders=[plain_order(1001)])
+    refusing = Refusing()
+    refusing.why = Why.OPEN
+    use_limiters(world.parts, refusing)
+    refusing.first, refusing.times = 1, 1000
+    world.fetch()
+    (site,) = world.parts.store.sites()
+    assert (world.fetched.state, site.failures) == ("failed", 1)
+
+
+def test_the_task_of_a_reading_that_was_held_comes_back_when_there_is_room(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(orders=[plain_order(1001)])
+    refusing = Refusing()
+    use_limiters(world.parts, refusing)
+    refusing.first, refusing.times = 1, 1000
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setattr(tasks.road, "program_of_process", lambda: world)
+    monkeypatch.setattr(tasks.road.fetch, "apply_async", lambda **sending: sent.append(sending))
+    run_id = world.parts.store.open_run(kind="orders", site_id=world.site_id)
+    tasks.road.fetch(site_id=world.site_id, run_id=run_id, site="bgm")
+    again = {"site_id": world.site_id, "run_id": run_id, "site": "bgm"}
+    assert sent == [{"kwargs": again, "countdown": 100.0}]
+
+
+def rung_runs(world: World) -> list[int]:
+    """The runs that the sweeper has read on now."""
+    found: list[int] = []
+    sweep(world.parts, ring=world.road.ring, interval=0.0, ring_run=lambda each: found.append(each.run_id))
+    return found
 
 
 def test_an_erp_that_fails_again_and_again_is_left_alone_and_takes_all_orders_once_when_it_is_back(

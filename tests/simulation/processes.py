@@ -155,7 +155,8 @@ class Worker:
             case "fetch":
                 result = pipeline.fetch(parts, **arguments, ring=self.ring)
                 if result.state == "unfinished":
-                    self._send("fetch", **{**arguments, "run_id": result.run_id})
+                    again = Message("fetch", {**arguments, "run_id": result.run_id})
+                    self._broker.send(again, by=self._actor, countdown=result.again_in)
             case "read_named":
                 if read_due(parts, **arguments, ring=self.ring):
                     self._send("read_named", **arguments)

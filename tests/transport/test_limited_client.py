@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from structlog.testing import capture_logs
 
-from app.errors import Misconfigured, Retry
+from app.errors import Held, Misconfigured, Retry
 from app.ports.limiters import Ceilings, Limiter
 from app.sandbox.server import serve
 from app.transport import HttpClient, LocalLimiters, NoAnswer
@@ -77,7 +77,7 @@ def test_a_short_wait_is_waited_for_and_a_long_one_handed_on_with_nothing_sent(
     assert clock.now == pytest.approx(1001.0)
     peer.status, peer.headers = 429, {"Retry-After": "30"}
     client.request("GET", "/a")
-    with capture_logs() as lines, pytest.raises(Retry) as error:
+    with capture_logs() as lines, pytest.raises(Held) as error:
         client.request("POST", "/a", json={})
     assert error.value.after == pytest.approx(30.0)
     assert error.value.reason == "bgm has asked for fewer calls; it is called again in 30 s."
@@ -98,6 +98,7 @@ def test_an_open_breaker_is_not_waited_for_and_closes_with_the_first_success(
         clock.now += 15.1
         peer.status = 200
         assert client.request("GET", "/a").status == 200
+    assert type(error.value) is Retry  # The peer has failed, and whoever meets this has as well.
     assert error.value.after == pytest.approx(15.0)
     assert error.value.reason == (
         "bgm failed again and again (it answered 503); it is left alone, and asked again in 15 s."
@@ -115,11 +116,25 @@ def test_an_open_breaker_is_not_waited_for_and_closes_with_the_first_success(
 def test_answers_about_an_order_and_refusals_open_no_breaker(
     url: str, peer: Peer, clock: Clock, status: int
 ) -> None:
-    client = client_of(url, limiter_on(clock), clock=clock)
-    peer.status, peer.headers = status, {"Retry-After": "0"}
+    client = client_of(url, limiter_on(clock), timeout=4.0, clock=clock)
+    peer.status, peer.headers = status, {"Retry-After": "1"}
     for _ in range(2 * FAILURES_TO_OPEN):
         assert client.request("GET", "/a").status == status
     assert peer.requests == 2 * FAILURES_TO_OPEN
+
+
+@pytest.mark.parametrize("named", ["0", "00", "Wed, 21 Oct 2015 07:28:00 GMT"])
+def test_a_refusal_that_names_no_time_to_wait_is_backed_off_from_like_one_that_names_none(
+    url: str, peer: Peer, clock: Clock, named: str
+) -> None:
+    client = client_of(url, limiter_on(clock))
+    peer.status, peer.headers = 429, {"Retry-After": named}
+    for seconds in (15.0, 30.0):
+        assert client.request("GET", "/a").status == 429
+        with pytest.raises(Held) as error:
+            client.request("GET", "/a")
+        assert error.value.after == pytest.approx(seconds)
+        clock.now += seconds
 
 
 def test_a_peer_that_refuses_the_connection_or_gives_no_answer_opens_it(
@@ -158,7 +173,7 @@ def test_a_place_is_waited_for_no_longer_than_half_of_the_time_of_the_call(
     limiter.enter(lasts=1000.0)
     client = HttpClient(account="bgm", base_url=url, timeout=0.4, allow_private=True, limiter=limiter)
     started = time.monotonic()
-    with pytest.raises(Retry, match="as many calls are running as it takes at once"):
+    with pytest.raises(Held, match="as many calls are running as it takes at once"):
         client.request("POST", "/a", json={})
     assert 0.1 < time.monotonic() - started < 0.5
     assert peer.requests == 0

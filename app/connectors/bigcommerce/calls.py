@@ -13,7 +13,7 @@ import structlog
 
 from app.connectors.bigcommerce.answers import good, good_list, write_failure
 from app.connectors.bigcommerce.quota import refusal_wait, report
-from app.errors import Misconfigured, OrderSyncError, Retry, Unknown
+from app.errors import Held, Misconfigured, OrderSyncError, Retry, Unknown
 from app.ports.connector import Account
 from app.ports.limiters import Ceilings, Report
 from app.transport import Answer, HttpClient, LocalLimiters, NoAnswer
@@ -187,7 +187,8 @@ class Calls:
 
         def one(item: Given) -> Made | OrderSyncError:
             if stopped:
-                return stopped[0] if isinstance(stopped[0], Misconfigured) else Retry(stopped[0].reason)
+                is_for_all = isinstance(stopped[0], (Misconfigured, Held))
+                return stopped[0] if is_for_all else Retry(stopped[0].reason)
             if self.time_is_up:
                 return Retry("There was no time left for this order in the store's turn.")
             try:

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from app.connectors.bigcommerce.answers import LONGEST_WAIT, asked_wait
 from app.ports.limiters import Quota, Report
-from app.transport import Answer, report_of
+from app.transport import Answer, named_wait, report_of
 
 _MARGIN = 0.05
 """Seconds after the window's end, so that a clock that is a little fast does not ask just before it."""
@@ -22,16 +22,16 @@ def report(answer: Answer) -> Report:
     After a refusal (429) the longer counts of what it tells of its window and what it asks us to wait, an hour at most. Without
     either the platform itself is under load (contract, section 10), and it is for the limiter to say for how long.
     """
-    found = replace(report_of(answer), quota=quota(answer.headers), wait=asked_wait(answer))
+    found = replace(report_of(answer), quota=quota(answer.headers), wait=named_wait(asked_wait(answer)))
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         return replace(found, wait=refusal_wait(answer))
     return found
 
 
 def refusal_wait(answer: Answer) -> float | None:
-    """Seconds to wait after a refusal, None where it does not say."""
-    milliseconds, asked = _number(answer.headers, _RESET), asked_wait(answer)
-    if milliseconds is None and asked is None:
+    """Seconds to wait after a refusal, None where it does not say. The end of its window is said to the millisecond."""
+    milliseconds, asked = _number(answer.headers, _RESET), named_wait(asked_wait(answer))
+    if not milliseconds and asked is None:
         return None
     return min(max((milliseconds or 0) / 1000, asked or 0) + _MARGIN, LONGEST_WAIT)
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from app.connectors.business_central.client import Authorization, Basic, ClientCredentials, Service
 from app.connectors.business_central.documents import Writer
 from app.connectors.business_central.erp import BusinessCentral
-from app.connectors.business_central.operations import Operations
+from app.connectors.business_central.operations import Operations, report
 from app.connectors.business_central.settings import read_settings, typed
 from app.domain.windows import BUSINESS_CENTRAL
 from app.errors import Misconfigured
@@ -38,6 +38,7 @@ def open_erp(account: Account, *, clock: Callable[[], float] = time.monotonic) -
         limiter=_limiters(account).of(
             name=account.name, counted_by=_counted_by(account, account.url), ceilings=settings.ceilings
         ),
+        judge=report,
     )
     service = Service(http=http, authorization=_authorization(account, scope=settings.scope, clock=clock))
     operations = Operations(

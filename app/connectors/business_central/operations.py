@@ -7,13 +7,17 @@ from typing import Any
 from app.connectors.business_central.client import Answered, Lost, NotSent, Outcome, Service, always
 from app.connectors.business_central.failures import read_failure
 from app.errors import Retry
-from app.transport import parse_json
+from app.ports.limiters import Report, Verdict
+from app.transport import Answer, named_wait, parse_json, report_of
 
 MAX_OPERATIONS = 100
 _HAS_NO_BATCH = frozenset({404, 405, 501})
 _EVERYONES_TROUBLE = frozenset({401, 403, 404, 408, 429})
 _STOPPED = "Business Central stopped before this request."
 _LONGEST_WAIT = 3600.0
+_NOT_TRIED, _TOO_MANY, _SERVER_ERROR = 424, 429, 500
+_BEGINNING = 1000
+"""A `$batch` answer has its name for the operations' answers within so many bytes; other answers are not read twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,41 @@ class Operations:
         return outcomes
 
 
+def report(answer: Answer) -> Report:
+    """What an answer says about the account, also where a `$batch` that is answered with 200 holds the refusals (section 5).
+
+    One operation that is refused for asking too often is enough. A 5xx of one may be its order's fault: it says something about
+    the service only where every operation that was tried has one.
+    """
+    found = report_of(answer)
+    if found.verdict is not Verdict.GOOD or b'"responses"' not in answer.body[:_BEGINNING]:
+        return found
+    tried = [each for each in _inner(answer) if each.status != _NOT_TRIED]
+    refused = [each for each in tried if each.status == _TOO_MANY]
+    if refused:
+        return Report(Verdict.REFUSED, wait=_longest_wait(refused))
+    if tried and all(each.status >= _SERVER_ERROR for each in tried):
+        fault = f"it answered {tried[0].status} within a batch"
+        return Report(Verdict.FAILED, wait=_longest_wait(tried), fault=fault)
+    return found
+
+
+def _inner(answer: Answer) -> list[Answered]:
+    try:
+        body = parse_json(answer.text)
+    except ValueError:
+        return []
+    responses = body.get("responses") if isinstance(body, dict) else None
+    if not isinstance(responses, list):
+        return []
+    return [_answered(each) for each in responses if isinstance(each, dict)]
+
+
+def _longest_wait(answers: Sequence[Answered]) -> float | None:
+    waits = [each.retry_after for each in answers if each.retry_after is not None]
+    return named_wait(max(waits, default=None))
+
+
 def _is_everyones_trouble(outcome: Outcome) -> bool:
     if isinstance(outcome, Answered):
         return outcome.status in _EVERYONES_TROUBLE or outcome.status >= 500  # noqa: PLR2004 - the 5xx family
@@ -145,7 +184,7 @@ def _answers(body: Any, *, count: int) -> list[Outcome]:
 
 def _tried(answered: Answered) -> Outcome:
     # 424 Failed Dependency is how some services say that they stopped.
-    return NotSent(Retry(_STOPPED), answered) if answered.status == 424 else answered  # noqa: PLR2004
+    return NotSent(Retry(_STOPPED), answered) if answered.status == _NOT_TRIED else answered
 
 
 def _answered(response: Mapping[str, Any]) -> Answered:

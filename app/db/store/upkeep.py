@@ -128,15 +128,23 @@ class Upkeep(Base):
                 )
             return tuple(UnreadRun(run_id=row.id, site_id=row.site_id, site=row.name) for row in found)
 
+    def read_later(self, run_id: int, *, at: datetime) -> None:
+        """The reading of this run goes on at `at`; until then it is neither among the unread ones nor given up."""
+        with self._writing() as connection:
+            connection.execute(update(runs).where(runs.c.id == run_id).values(rung_at=at))
+
     def close_runs(self, *, cut_off_after: float) -> tuple[Run, ...]:
         """End the runs none of whose orders is in motion. Returns those that ended now."""
         with self._writing() as connection:
             now = self._now(connection)
+            read_now = select(sites.c.id).where(sites.c.id == runs.c.site_id, ~lease_free(sites, now))
             connection.execute(
                 update(runs)
                 .where(
                     runs.c.finished_at.is_(None),
                     runs.c.read_at.is_(None),
+                    runs.c.rung_at.is_(None) | (runs.c.rung_at <= now),
+                    ~read_now.exists(),
                     runs.c.started_at <= now - timedelta(seconds=cut_off_after),
                 )
                 .values(

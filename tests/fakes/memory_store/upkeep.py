@@ -1,7 +1,7 @@
 """What is due and must be rung again, and which runs have come to their end."""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from app.domain.road import UNFINISHED, Link, Owed, Stage, State
@@ -85,6 +85,11 @@ class Upkeep(Base):
                 found.append(UnreadRun(run_id=run.id, site_id=site.id, site=site.name))
         return tuple(found)
 
+    def read_later(self, run_id: int, *, at: datetime) -> None:
+        for run in self.data.runs:
+            if run.id == run_id:
+                run.rung_at = at
+
     def close_runs(self, *, cut_off_after: float) -> tuple[Run, ...]:
         now = self.now()
         given_up = now - timedelta(seconds=cut_off_after)
@@ -93,7 +98,9 @@ class Upkeep(Base):
         for run in self.data.runs:
             if run.finished_at is not None:
                 continue
-            if run.read_at is None and run.started_at <= given_up:
+            site = self.data.sites.rows.get(run.site_id)
+            is_due = (run.rung_at or now) <= now and (site is None or is_free(site, now))
+            if run.read_at is None and run.started_at <= given_up and is_due:
                 change(run, read_at=now, reason="Its reading was cut off again and again.")
             if run.read_at is not None and run.kind in _KINDS and run.id not in active:
                 state = "failed" if run.reason else "finished"
