@@ -11,6 +11,9 @@ import pytest
 from tests.cli.conftest import ORDERSYNC, CommandLine, Synced, execute, make_command_line, plain_environment
 from tests.fixtures.databases import Databases
 
+# About the shell.
+pytestmark = pytest.mark.once
+
 
 def completed(ordersync: CommandLine, line: str, **environment: str) -> list[str]:
     """What is offered at the end of this line. In a test, click takes the program's name for `main`."""

@@ -13,6 +13,9 @@ import pytest
 from app.runtime import free_port
 from tests.cli.conftest import ORDERSYNC, CommandLine, Systems, plain_environment, sentence
 
+# About the web server.
+pytestmark = pytest.mark.once
+
 BASE = "http://127.0.0.1:9"
 
 

@@ -9,6 +9,9 @@ from cryptography.fernet import Fernet
 
 from tests.doctor.conftest import Installation, Peers
 
+# About files.
+pytestmark = pytest.mark.once
+
 LIMITS = (
     "ORDERSYNC_HTTP_TIMEOUT=60 ORDERSYNC_SOFT_TIME_LIMIT=240 ORDERSYNC_TIME_LIMIT=270 ORDERSYNC_LEASE=300"
 )

@@ -13,6 +13,9 @@ from app.sandbox.erp.records import put
 from app.sandbox.server import serve
 from tests.doctor.conftest import Peers
 
+# About shops and ERPs.
+pytestmark = pytest.mark.once
+
 COMPANY_OK = "The company CRONUS Sandbox answers; reading works, and writing is proved by the first export."
 ANOTHER = "c2f0d7f4-0b6e-4c53-8b0a-5d1f3e7a9b02"
 AGAIN = "  # it is tried again by itself"

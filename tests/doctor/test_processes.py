@@ -20,6 +20,9 @@ from app.runtime import EmbeddedBroker, ProcessGroup
 from tests.doctor.conftest import Installation, Peers
 from workers.application import QUEUES
 
+# About processes.
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parents[2]
 CELERY = [sys.executable, "-m", "celery", "-A", "workers.app"]
 

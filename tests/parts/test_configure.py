@@ -12,6 +12,9 @@ from app.sync.configure import add_erp, add_site
 from app.sync.options import erp_options, site_options
 from tests.parts.conftest import COMPANY, asked, asked_erp, with_erp, with_site
 
+# What is refused is refused before the database is asked.
+pytestmark = pytest.mark.once
+
 
 def assert_nothing_stored(program: Program) -> None:
     assert (program.parts.store.sites(), program.parts.store.erps()) == ((), ())

@@ -82,6 +82,7 @@ def _is_all_done(world: World, *order_ids: int) -> None:
     assert world.marked() == set(order_ids)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("answer", [*READING, *CUT])
 def test_a_failed_read_is_named_moves_nothing_and_loses_nothing(make_world: MakeWorld, answer: str) -> None:
     world = make_world(orders=[plain_order(301), kit_order(302)], limits=TIGHT)

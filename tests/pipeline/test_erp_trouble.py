@@ -61,6 +61,7 @@ def _everything_once(world: World, *order_ids: int) -> None:
         assert emails[f"buyer{order_id}@example.test"] <= 1
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fault_at_any_call_ends_with_one_document_and_one_customer_each(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch, kind: str
@@ -87,6 +88,7 @@ def test_a_fault_at_any_call_ends_with_one_document_and_one_customer_each(
     _everything_once(world, *orders)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_failed_item_sync_is_named_and_the_next_one_reads_all(make_world: MakeWorld, kind: str) -> None:
     world = make_world(orders=[plain_order(605)], limits=TIGHT, items=False)

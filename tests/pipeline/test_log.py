@@ -14,6 +14,9 @@ from app.sync.telling import tell_rejected
 from tests.pipeline.test_maintenance import OPENS
 from tests.pipeline.world import MakeWorld, World, plain_order
 
+# About the log.
+pytestmark = pytest.mark.once
+
 
 def logged(act: Callable[[], object], *events: str) -> list[dict[str, Any]]:
     """The lines with these events that are logged meanwhile."""

@@ -14,6 +14,9 @@ from app.sandbox.erp.records import put
 from app.sync.schedule import tick
 from tests.pipeline.world import MakeWorld, World, kit_order, plain_order
 
+# About the clock.
+pytestmark = pytest.mark.once
+
 OPENS = datetime(2026, 11, 29, 19, 0, tzinfo=UTC)
 ENDS = datetime(2026, 11, 30, 4, 0, tzinfo=UTC)
 LONGEST_TASK = timedelta(seconds=3)

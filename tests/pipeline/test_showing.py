@@ -12,6 +12,9 @@ from app.show import VisibleConsole, json_text, visible
 from tests.pipeline.commands import command
 from tests.pipeline.world import MakeWorld, plain_order
 
+# About the terminal.
+pytestmark = pytest.mark.once
+
 TITLE = "\x1b]0;owned\x07\x1b[2J"
 """Sets a terminal's title and clears it."""
 

@@ -225,6 +225,7 @@ def begin(base: World, stored: Mapping[str, list[Any]]) -> Story:
     return Story(base)
 
 
+@pytest.mark.once
 @given(acts=st.lists(st.tuples(st.sampled_from(ACTS), st.integers(0, 5)), max_size=25))
 @example(acts=[("deliver", 0), ("during", 0), ("read", 0)])
 @example(acts=[("deliver", 0), ("dies", 0), ("read", 0), ("wait", 1), ("read", 0)])

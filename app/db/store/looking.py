@@ -179,6 +179,7 @@ class Looking(Base):
                 select(sites.c.name, threads.c.state, func.count())
                 .join(sites, sites.c.id == threads.c.site_id)
                 .group_by(sites.c.name, threads.c.state)
+                .order_by(sites.c.name, threads.c.state)
             )
             by_site: dict[str, dict[str, int]] = {}
             for name, state, count in states:
@@ -190,6 +191,7 @@ class Looking(Base):
                 select(error_orders.c.kind, func.count().label("open"))
                 .where(error_orders.c.open_key.is_not(None))
                 .group_by(error_orders.c.kind)
+                .order_by(error_orders.c.kind)
             )
             return {
                 "sites": by_site,
