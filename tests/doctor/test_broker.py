@@ -105,11 +105,15 @@ def test_a_user_who_may_not_see_the_configuration_is_enough(
     assert there.one("broker")[0] == "wrong"
 
 
-@pytest.mark.parametrize("forbidden", ["-@scripting", "-hincrby"])
+@pytest.mark.parametrize(
+    "rights",
+    [{"categories": ["+@all", "-@scripting"]}, {"categories": ["+@all"], "commands": ["-hincrby"]}],
+    ids=["no scripts", "no script that counts"],
+)
 def test_a_user_who_may_run_no_script_is_told_that_limits_are_not_shared(
-    there: Installation, broker: EmbeddedBroker, client: "redis.Redis", forbidden: str
+    there: Installation, broker: EmbeddedBroker, client: "redis.Redis", rights: dict[str, list[str]]
 ) -> None:
-    client.execute_command("ACL", "SETUSER", "plain", "on", ">pw", "~*", "&*", "+@all", forbidden)
+    client.acl_setuser("plain", enabled=True, passwords=["+pw"], keys=["*"], channels=["*"], **rights)
     level, found, do = there.but(REDIS_URL=broker.url.replace("//", "//plain:pw@", 1)).one("broker")
     assert level == "warning"
     assert found.startswith("Scripts are forbidden to this user, so limits are not shared")

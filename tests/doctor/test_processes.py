@@ -128,7 +128,7 @@ def test_an_installation_that_runs_is_well_and_one_whose_processes_were_killed_i
 
 
 def test_a_queue_that_nobody_takes_from_is_named(running: Running) -> None:
-    running.start_worker("-Q", "orders,owed")
+    running.start_worker("-Q", "beat,orders,owed")
     running.wait_for_worker()
     assert running.installation.one("worker") == (
         "wrong",
