@@ -106,7 +106,16 @@ class Sums:
         }
 
     def _troubles(self) -> dict[str, int]:
-        names = ("crashes", "pauses", "lost answers", "late commits", "lost messages", "database away")
+        names = (
+            "crashes",
+            "pauses",
+            "lost answers",
+            "late commits",
+            "lost messages",
+            "database away",
+            "orders of unsold items",
+            "orders cut off",
+        )
         return {name.replace(" ", "_"): self.counts[name] for name in names}
 
 
