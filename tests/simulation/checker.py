@@ -188,6 +188,10 @@ class _AtRest:
             yield from self._document(number, documents[0].total, body, thread)
         if body["marked"] and thread["id"] not in self._orders:
             yield "marked early", f"{number} is marked in its shop and was never written"
+        # An order that was cancelled is owed no mark any more; one that cannot be marked is a person's, and not done.
+        is_owed_a_mark = self._marks.get(thread["id"]) != StepState.CLOSED
+        if thread["state"] == State.DONE and is_owed_a_mark and not body["marked"]:
+            yield "not marked", f"{number} is done and not marked in its shop"
         yield from self._end(number, thread, body, is_there=bool(documents))
 
     def _version(self, shop: str, order_id: str, thread: Row | None) -> Iterator[tuple[str, str]]:
@@ -211,14 +215,9 @@ class _AtRest:
     ) -> Iterator[tuple[str, str]]:
         """Whether an order has come to the end that it should."""
         errors = [row for row in self._errors if row["thread_id"] == thread["id"]]
-        is_wanted = body["status"] == "processing"
         for error in errors:
             if not self._is_excused(error, body):
                 yield "error", f"{number}: {error['kind']}: {error['reason']}"
-        # An order that was cancelled is owed no mark any more.
-        if thread["state"] == State.DONE and self._marks.get(thread["id"]) != StepState.CLOSED:
-            if not body["marked"]:
-                yield "not marked", f"{number} is done and not marked in its shop"
         match State(thread["state"]):
             case State.DONE:
                 if not is_there:
@@ -227,7 +226,7 @@ class _AtRest:
                 if not errors:
                     yield "lost", f"{number} is rejected and has no open error"
             case State.CLOSED:
-                if is_wanted:
+                if body["status"] == "processing":
                     yield "lost", f"{number} is closed although its shop wants it"
             case State.HELD if self._waits_for_an_item(thread, body):
                 pass

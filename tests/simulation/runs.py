@@ -161,8 +161,9 @@ def catch_mutant(name: str, first: int = 0) -> Catch:
     with mutant.patch():
         for seed in range(first, mutant.caught_within):
             outcome = simulate(seed, open_database=mutant.open_database, variant=mutant.variant)
-            if outcome.wrong:
-                return Catch(name, seed, outcome.wrong[0])
+            for sentence in outcome.wrong:
+                if sentence.partition(":")[0] in mutant.found:
+                    return Catch(name, seed, sentence)
     return Catch(name, None, mutant.says)
 
 
