@@ -217,7 +217,7 @@ class _AtRest:
         errors = [row for row in self._errors if row["thread_id"] == thread["id"]]
         for error in errors:
             if not self._is_excused(error, body):
-                yield "error", f"{number}: {error['kind']}: {error['reason']}"
+                yield f"error {error['kind']}", f"{number}: {error['reason']}"
         match State(thread["state"]):
             case State.DONE:
                 if not is_there:

@@ -14,7 +14,7 @@ from app.domain.windows import Window, closed_until
 from app.errors import OrderSyncError, Retry, Unknown
 from app.ports.erp import ErpDocument
 from app.ports.store import Bell, Claimed, OwedStep, Sighting, Site, Waiting
-from app.sync import customers, export, fetch, inline, outcomes, parts, pipeline, steps
+from app.sync import customers, export, fetch, inline, outcomes, parts, pipeline, steps, verify
 from app.sync.sweep import sweep
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.memory_store import owed as memory_owed
@@ -145,7 +145,7 @@ def _reads_instead(self: Any, platform_order_ids: Sequence[str]) -> Any:
     return self._of_now().read(platform_order_ids)
 
 
-_add, _verdicts = _Page.add, pipeline.verdicts
+_add, _verdicts = _Page.add, verify.verdicts
 
 
 def _drops_cancellations(self: Any, sighting: Sighting) -> bool:
@@ -302,11 +302,14 @@ MUTANTS = (
     Mutant(
         "all-poison",
         "every claim counts as one that kills its process",
-        ("error",),
+        ("error crash",),
         _replaced(steps, "MAX_UNSETTLED", 0),
     ),
     Mutant(
-        "item-refused", "an item that is sold is judged not allowed", ("error",), _judges(Verdict.NOT_ALLOWED)
+        "item-refused",
+        "an item that is sold is judged not allowed",
+        ("error bad_sku",),
+        _judges(Verdict.NOT_ALLOWED),
     ),
     Mutant(
         "item-unknown",
