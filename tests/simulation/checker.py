@@ -1,14 +1,17 @@
 """What must be true: at every moment of a run, and when it has come to rest. It believes the shops, the ERP and the rows alone."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from app.domain.road import STEP_UNFINISHED, UNFINISHED, Owed, State
+from app.domain.order import sku_key
+from app.domain.road import STEP_UNFINISHED, UNFINISHED, Owed, State, StepState
 from app.domain.windows import closed_until
-from tests.simulation.gateways import Actor
-from tests.simulation.middleware import WINDOW, World
+from app.sync.policy import MAX_UNSETTLED
+from tests.simulation.gateways import PILL, Actor
+from tests.simulation.middleware import BAD_ITEM, NEW_ITEM, WINDOW, World
 from tests.simulation.stores import Row, Rows
 
 _ERP_CALLS = {
@@ -19,18 +22,28 @@ _ERP_CALLS = {
     "create_customer",
     "create_documents",
 }
-_TO_A_PERSON = {"bad_sku", "crash"}
-"""The only errors that a run can bring about: an item that is not sold, and a row whose process was killed again and again."""
+_UNSOLD = {NEW_ITEM, BAD_ITEM}
+_PARTS = {"KIT-1": {"COMP-B", "COMP-C"}}
+_JUST_ASKED = 2.0
+"""For so many seconds the answer to a mark counts as an answer to how the order stands."""
+
+_TOLD_AS = {"bad_sku": "orders of unsold items", "crash": "orders cut off"}
+_LONGEST_HOLD = timedelta(seconds=1000)
+"""The longest pause between two attempts at an order that waits for an item, with its spread."""
 
 
 class Checker:
-    """Collects what was found to be wrong, each sentence once."""
+    """Collects what was found to be wrong, each sentence once.
+
+    `cut_off` is how often in a row at most each order was claimed and its claim came to nothing, as the observer has seen it.
+    """
 
     def __init__(
         self, world: World, rows: Rows, *, now: Callable[[], datetime], tell: Callable[[str], None]
     ) -> None:
         self.wrong: list[str] = []
         self.checks_cursor = True
+        self.cut_off: Counter[int] = Counter()
         self._world = world
         self._rows = rows
         self._now = now
@@ -54,11 +67,21 @@ class Checker:
                 self.fail(
                     "window", f"{actor.name} called {name} within the ERP's maintenance at {self._now()}"
                 )
+            if name == "create_documents":
+                self._still_wanted(actor, about)
         elif name == "acknowledge":
             written = {row["platform_order_id"] for row in self._rows("rm_order")}
             for each in about:
                 if each not in written:
                     self.fail("marked early", f"order {each} was marked in its shop before it was written")
+
+    def _still_wanted(self, actor: Actor, numbers: Sequence[str]) -> None:
+        """What is sent was wanted when its task began at the latest: it asks for each order before it sends anything."""
+        began = self._now() - timedelta(seconds=actor.elapsed + _JUST_ASKED)
+        for number in numbers:
+            cancelled_at = self._world.cancelled_at.get(number.rpartition("-")[2])
+            if cancelled_at is not None and cancelled_at < began:
+                self.fail("unwanted", f"{number} was cancelled at {cancelled_at} and sent at {self._now()}")
 
     def page_stored(self, site_id: int) -> None:
         """No cursor stands beyond an order that is not stored as it is shown."""
@@ -96,16 +119,44 @@ class Checker:
 
     def at_rest(self, totals: Mapping[str, set[Decimal]]) -> list[tuple[str, str]]:
         """Which promises are not kept as things stand: kinds and sentences."""
-        rows = _AtRest(self._world, self._rows, totals)
-        return list(rows.wrong())
+        return list(self._rest(totals).wrong())
+
+    def to_a_person(self) -> Counter[str]:
+        """How many orders wait for a person, by what for; poison pills are left out."""
+        return self._rest({}).to_a_person()
+
+    def _rest(self, totals: Mapping[str, set[Decimal]]) -> "_AtRest":
+        return _AtRest(self._world, self._rows, totals, cut_off=self.cut_off, now=self._now())
 
 
 class _AtRest:
     """The rows, the shops and the books at one moment."""
 
-    def __init__(self, world: World, rows: Rows, totals: Mapping[str, set[Decimal]]) -> None:
+    def __init__(
+        self,
+        world: World,
+        rows: Rows,
+        totals: Mapping[str, set[Decimal]],
+        *,
+        cut_off: Mapping[int, int],
+        now: datetime,
+    ) -> None:
         self._world = world
         self._totals = totals
+        self._cut_off = cut_off
+        self._now = now
+        self._items = {row["sku"] for row in rows("rm_items")}
+        self._sites = {row["name"]: row["id"] for row in rows("rm_sites")}
+        self._stored = {
+            (row["site_id"], row["platform_order_id"]): row["content_hash"]
+            for row in sorted(rows("rm_inbox"), key=lambda row: int(row["version"]))
+        }
+        self._told = {
+            (row["site_id"], row["platform_order_id"], row["received_at"]) for row in rows("rm_delivery")
+        }
+        self._marks = {
+            row["thread_id"]: row["state"] for row in rows("rm_step") if row["kind"] == Owed.ACKNOWLEDGE
+        }
         self._threads = rows("rm_thread")
         self._orders = {row["thread_id"]: row for row in rows("rm_order")}
         self._errors = [row for row in rows("rm_error_orders") if row["open_key"]]
@@ -118,6 +169,7 @@ class _AtRest:
         for name, shop in self._world.shops.items():
             for order_id, body in shop.orders.items():
                 yield from self._order(f"{name.upper()}-{order_id}", body, threads.get(order_id))
+                yield from self._version(name, order_id, threads.get(order_id))
         yield from self._money()
         emails = [each.email for each in self._world.books.customers]
         for email in sorted({each for each in emails if emails.count(each) > 1}):
@@ -136,14 +188,36 @@ class _AtRest:
             yield from self._document(number, documents[0].total, body, thread)
         if body["marked"] and thread["id"] not in self._orders:
             yield "marked early", f"{number} is marked in its shop and was never written"
-        yield from self._end(number, thread, is_there=bool(documents), is_wanted=eligible)
+        # An order that was cancelled is owed no mark any more; one that cannot be marked is a person's, and not done.
+        is_owed_a_mark = self._marks.get(thread["id"]) != StepState.CLOSED
+        if thread["state"] == State.DONE and is_owed_a_mark and not body["marked"]:
+            yield "not marked", f"{number} is done and not marked in its shop"
+        yield from self._end(number, thread, body, is_there=bool(documents))
 
-    def _end(self, number: str, thread: Row, *, is_there: bool, is_wanted: bool) -> Iterator[tuple[str, str]]:
+    def _version(self, shop: str, order_id: str, thread: Row | None) -> Iterator[tuple[str, str]]:
+        """Whether what is stored last of an order is what its shop shows.
+
+        Two exceptions. What is closed has its end, whatever it says by now. And a reading lists no order that is not wanted: of
+        one that is not asked about any more, only a delivery can tell.
+        """
+        seen, site_id = self._world.shops[shop]._seen(order_id), self._sites[shop]
+        if thread is None or self._stored.get((site_id, order_id)) == seen.content_hash:
+            return
+        changed_at = self._world.changed_at[order_id]
+        told = any(
+            (site, order) == (site_id, order_id) and at >= changed_at for site, order, at in self._told
+        )
+        if seen.eligible or (told and thread["state"] != State.CLOSED):
+            yield "old version", f"{shop}'s order {order_id} is {seen.status} and was changed at {changed_at}"
+
+    def _end(
+        self, number: str, thread: Row, body: Mapping[str, Any], *, is_there: bool
+    ) -> Iterator[tuple[str, str]]:
         """Whether an order has come to the end that it should."""
         errors = [row for row in self._errors if row["thread_id"] == thread["id"]]
         for error in errors:
-            if error["kind"] not in _TO_A_PERSON:
-                yield "error", f"{number}: {error['kind']}: {error['reason']}"
+            if not self._is_excused(error, body):
+                yield f"error {error['kind']}", f"{number}: {error['reason']}"
         match State(thread["state"]):
             case State.DONE:
                 if not is_there:
@@ -152,12 +226,40 @@ class _AtRest:
                 if not errors:
                     yield "lost", f"{number} is rejected and has no open error"
             case State.CLOSED:
-                if is_wanted:
+                if body["status"] == "processing":
                     yield "lost", f"{number} is closed although its shop wants it"
-            case State.HELD if thread["hold_kind"] == "sku" and thread["next_at"] is not None:
+            case State.HELD if self._waits_for_an_item(thread, body):
                 pass
             case state:
                 yield "stuck", f"{number} is {state} at {thread['stage']}: {thread['reason']}"
+
+    def _is_excused(self, error: Row, body: Mapping[str, Any]) -> bool:
+        """Whether this is one of the errors that a run can bring about.
+
+        An item that is not sold, or was not yet; and an order whose claims came to nothing so often that it may be the cause.
+        """
+        match error["kind"]:
+            case "bad_sku":
+                return bool(_skus(body) & _UNSOLD)
+            case "crash":
+                return PILL in body["note"] or self._cut_off.get(error["thread_id"], 0) >= MAX_UNSETTLED
+        return False
+
+    def _waits_for_an_item(self, thread: Row, body: Mapping[str, Any]) -> bool:
+        """Whether it is held for an item that is really not known yet, and is soon tried again."""
+        if thread["hold_kind"] != "sku" or thread["next_at"] is None:
+            return False
+        return bool(_skus(body) - self._items) and thread["next_at"] <= self._now + _LONGEST_HOLD
+
+    def to_a_person(self) -> Counter[str]:
+        """See `Checker`."""
+        bodies = {key: body for shop in self._world.shops.values() for key, body in shop.orders.items()}
+        kinds = {
+            (row["thread_id"], row["kind"])
+            for row in self._errors
+            if PILL not in bodies[row["platform_order_id"]]["note"]
+        }
+        return Counter(_TOLD_AS[kind] for _, kind in kinds if kind in _TOLD_AS)
 
     def _document(
         self, number: str, total: Decimal, body: Mapping[str, Any], thread: Row
@@ -180,3 +282,8 @@ class _AtRest:
         theirs = sum((each.total for each in self._world.books.documents), Decimal(0))
         if ours != theirs:
             yield "cents", f"the orders that were exported come to {ours}, the ERP's documents to {theirs}"
+
+
+def _skus(body: Mapping[str, Any]) -> set[str]:
+    found = {sku_key(line["sku"]) for line in body["lines"]}
+    return found.union(*(_PARTS.get(sku, ()) for sku in found))

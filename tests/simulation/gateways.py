@@ -102,6 +102,11 @@ class Actor:
         if self._process is not None:
             self._process.sleep(seconds)
 
+    def check(self) -> None:
+        """Raises `Crash` in a process that is dead: nothing that it does comes to anything."""
+        if self._process is not None:
+            self._process.check()
+
     def chance(self, share: float) -> bool:
         """Whether it happens this time."""
         return share > 0.0 and self.scheduler.random.random() < share

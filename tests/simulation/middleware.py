@@ -29,6 +29,9 @@ T_LATE = 1200.0
 
 WINDOW = Window(weekday=6, start=time(19, 0), length=timedelta(hours=1))
 SHOP, ERP = "a_shop", "an_erp"
+NEW_ITEM, BAD_ITEM = "NEW-1", "BAD-9"
+"""An item that is sold later, if at all, and one that never is."""
+
 _FRESH = timedelta(minutes=5)
 _FAR = timedelta(days=3650)
 
@@ -104,13 +107,27 @@ class Books(FakeErp):
 
 
 class World:
-    """What lies outside: the shops by their names, by how much their clocks go before ours, and the ERP's books."""
+    """What lies outside: the shops by their names, by how much their clocks go before ours, and the ERP's books.
+
+    `changed_at` is when each order was changed last, and `cancelled_at` since when those that are cancelled are, by our clock.
+    """
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self.shops: dict[str, FakeSalesChannel] = {}
         self.ahead: dict[str, timedelta] = {}
+        self.changed_at: dict[str, datetime] = {}
+        self.cancelled_at: dict[str, datetime] = {}
         self.books = Books(clock=clock)
         self._clock = clock
+
+    def note_change(self, order_id: str, *, status: str) -> None:
+        """An order was changed just now."""
+        now = self._clock()
+        self.changed_at[order_id] = now
+        if status == "cancelled":
+            self.cancelled_at.setdefault(order_id, now)
+        else:
+            self.cancelled_at.pop(order_id, None)
 
     def time_at(self, shop: str) -> datetime:
         """What the shop's clock shows, which tells whole seconds."""

@@ -7,16 +7,18 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 from unittest.mock import patch
 
+from app.domain.order import Verdict
 from app.domain.reading import cursors
 from app.domain.road import Owed, Stage, StepState
 from app.domain.windows import Window, closed_until
 from app.errors import OrderSyncError, Retry, Unknown
 from app.ports.erp import ErpDocument
-from app.ports.store import Bell, Claimed, Site, Waiting
-from app.sync import customers, export, fetch, inline, outcomes, parts, steps
+from app.ports.store import Bell, Claimed, OwedStep, Sighting, Site, Waiting
+from app.sync import customers, export, fetch, inline, outcomes, parts, pipeline, steps, verify
 from app.sync.sweep import sweep
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.memory_store import owed as memory_owed
+from tests.fakes.memory_store.reading import _Page
 from tests.simulation import gateways, processes
 from tests.simulation.simulation import Variant
 from tests.simulation.stores import OpenDatabase, Row, memory
@@ -26,10 +28,14 @@ Patch = Callable[[], AbstractContextManager[object]]
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One thing wrong. `caught_within` is how many seeds from the first are enough to notice it."""
+    """One thing wrong. `caught_within` is how many seeds from the first are enough to notice it.
+
+    `found` are the kinds of findings that show it: a patch that no longer fits the code breaks something too, but not these.
+    """
 
     name: str
     says: str
+    found: tuple[str, ...]
     patch: Patch = nullcontext
     variant: Variant = field(default_factory=Variant)
     open_database: OpenDatabase = memory
@@ -131,6 +137,37 @@ def _silent_sweep(all_parts: parts.Parts, *, ring: Any, **more: Any) -> int:
     return sweep(all_parts, ring=nobody, **more)
 
 
+def _wants_all(_self: Any, owed: Sequence[OwedStep]) -> list[OwedStep]:
+    return list(owed)
+
+
+def _reads_instead(self: Any, platform_order_ids: Sequence[str]) -> Any:
+    return self._of_now().read(platform_order_ids)
+
+
+_add, _verdicts = _Page.add, verify.verdicts
+
+
+def _drops_cancellations(self: Any, sighting: Sighting) -> bool:
+    row = self._known.get(sighting.seen.platform_order_id)
+    if row is not None and row.id in self._sent and not sighting.seen.eligible:
+        self._unchanged += 1
+        return False
+    return _add(self, sighting)
+
+
+def _judges(verdict: Verdict) -> Patch:
+    """An item that is sold and known is judged like this."""
+
+    def verdicts(*args: Any, **more: Any) -> Mapping[str, Verdict]:
+        return {
+            sku: verdict if sku == "COMP-A" else as_it_is
+            for sku, as_it_is in _verdicts(*args, **more).items()
+        }
+
+    return _replaced(pipeline, "verdicts", verdicts)
+
+
 # What the store lets pass.
 
 
@@ -191,56 +228,112 @@ MUTANTS = (
     Mutant(
         "no-look",
         "what the ERP has is not looked at before a write",
+        ("duplicated",),
         _replaced(export, "looked_up", _sees_nothing),
     ),
     Mutant(
         "no-quarantine",
         "what is in doubt is sent again as soon as it is not found",
+        ("duplicated",),
         _replaced(outcomes, "_absent", lambda *_: None),
     ),
-    Mutant("short-t-late", "T_LATE is shorter than the ERP takes", variant=Variant(late=350.0)),
-    Mutant("no-fence", "a change under a token that is no longer the row's is made all the same", _any_token),
-    Mutant("no-lease", "a claim takes what others are working on", _nothing_leased),
+    Mutant(
+        "short-t-late", "T_LATE is shorter than the ERP takes", ("duplicated",), variant=Variant(late=350.0)
+    ),
+    Mutant(
+        "no-fence",
+        "a change under a token that is no longer the row's is made all the same",
+        ("stale",),
+        _any_token,
+    ),
+    Mutant("no-lease", "a claim takes what others are working on", ("lease",), _nothing_leased),
     Mutant(
         "cursor-first",
         "the cursor moves before its page is stored",
+        ("cursor",),
         _replaced(fetch._Reading, "_store", _cursor_first),
     ),
     Mutant(
         "mark-first",
         "an order is marked in its shop before it is written",
+        ("marked early",),
         lambda: patch.dict(cast("dict[Any, Any]", inline.STEPS), {Stage.WRITE: _mark_then_write}),
     ),
     Mutant(
         "intent-last",
         "the intent to send is stored after sending",
+        ("duplicated",),
         _replaced(export._Export, "_write", _write_then_intend),
     ),
     Mutant(
         "intent-forgotten",
         "what got no answer waits as if nothing had been sent",
+        ("duplicated",),
         _replaced(outcomes, "_doubtful", _forgets),
     ),
     Mutant(
         "silent-sweeper",
         "the sweeper finds what is due and rings nobody",
+        (
+            "stuck",
+            "lost",
+        ),
         _replaced(processes, "sweep", _silent_sweep),
     ),
-    Mutant("nothing-counted", "claims are not counted", _nothing_counted),
+    Mutant("nothing-counted", "claims are not counted", ("stuck",), _nothing_counted),
     Mutant(
         "customer-at-once",
         "a customer is created without an intent",
+        ("customer",),
         _replaced(customers.Customers, "_create", _create_at_once),
     ),
     Mutant(
         "window-not-early",
         "the maintenance window does not close early",
+        ("window",),
         _replaced(parts, "closed_until", _not_early),
     ),
     Mutant(
         "429-not-sent",
         "a refusal for too many requests counts as not sent",
+        ("duplicated",),
         _replaced(gateways.ErpGateway, "create_documents", _too_many_requests),
+    ),
+    Mutant(
+        "all-poison",
+        "every claim counts as one that kills its process",
+        ("error crash",),
+        _replaced(steps, "MAX_UNSETTLED", 0),
+    ),
+    Mutant(
+        "item-refused",
+        "an item that is sold is judged not allowed",
+        ("error bad_sku",),
+        _judges(Verdict.NOT_ALLOWED),
+    ),
+    Mutant(
+        "item-unknown",
+        "an item that is known is judged not to be in the middleware yet",
+        ("stuck",),
+        _judges(Verdict.NOT_IN_MIDDLEWARE),
+    ),
+    Mutant(
+        "mark-claimed",
+        "an order is read instead of marked, and counts as marked",
+        ("not marked",),
+        _replaced(gateways.ShopGateway, "acknowledge", _reads_instead),
+    ),
+    Mutant(
+        "never-asked",
+        "the platform is not asked before an export whether the order is still wanted",
+        ("unwanted",),
+        _replaced(export._Export, "_still_wanted", _wants_all),
+    ),
+    Mutant(
+        "cancellation-dropped",
+        "a cancellation after the export is not stored",
+        ("old version",),
+        _replaced(_Page, "add", _drops_cancellations),
     ),
 )
 """All of them."""

@@ -1,5 +1,6 @@
 """Stands before the store and looks: nobody claims what another works on, and whoever has lost a lease changes nothing."""
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -20,6 +21,7 @@ class Observer:
         self._now = now
         self._rows = rows
         self._checker = checker
+        self._vain: Counter[str] = Counter()
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._store, name)
@@ -37,7 +39,10 @@ class Observer:
             ours = {row["id"] for row in self._rows("rm_thread") if row["lease_token"] == token}
             ours |= {row["thread_id"] for row in self._rows("rm_step") if row["lease_token"] == token}
             before = self._others(ours)
+            held = self._with_token(token)
             found = method(*args, token=token, **kwargs)
+            for place in held.keys() - self._with_token(token).keys():
+                del self._vain[place]
             if self._others(ours) != before:
                 self._checker.fail("stale", f"{name} changed an order whose lease it did not have")
             return found
@@ -51,9 +56,23 @@ class Observer:
             for place, holder in self._leased().items():
                 if leased.get(place, holder) != holder:
                     self._checker.fail("lease", f"{place} was claimed although somebody works on it")
+            for place, thread_id in self._with_token(token).items():
+                # Those before this one came to nothing: whoever settles one begins to count anew.
+                cut_off = self._checker.cut_off
+                cut_off[thread_id] = max(cut_off[thread_id], self._vain[place])
+                self._vain[place] += 1
             return found
 
         return call
+
+    def _with_token(self, token: str) -> dict[str, int]:
+        """What this token has, with the orders that it is of."""
+        return {
+            f"{table} {row['id']}": row.get("thread_id", row["id"])
+            for table in _WATCHED
+            for row in self._rows(table)
+            if row["lease_token"] == token
+        }
 
     def _leased(self) -> dict[str, str]:
         """Who has a lease on what, as far as it has not ended."""

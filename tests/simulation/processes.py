@@ -77,6 +77,7 @@ class Broker:
         copies = 1
         delay = countdown
         if by is not None:
+            by.check()
             faults = by.faults
             if by.chance(faults.lost_message) or (self.sweeper_alone and by.task not in _CLOCKWORK):
                 by.counts["lost messages"] += 1

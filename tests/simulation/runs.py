@@ -106,7 +106,16 @@ class Sums:
         }
 
     def _troubles(self) -> dict[str, int]:
-        names = ("crashes", "pauses", "lost answers", "late commits", "lost messages", "database away")
+        names = (
+            "crashes",
+            "pauses",
+            "lost answers",
+            "late commits",
+            "lost messages",
+            "database away",
+            "orders of unsold items",
+            "orders cut off",
+        )
         return {name.replace(" ", "_"): self.counts[name] for name in names}
 
 
@@ -152,8 +161,9 @@ def catch_mutant(name: str, first: int = 0) -> Catch:
     with mutant.patch():
         for seed in range(first, mutant.caught_within):
             outcome = simulate(seed, open_database=mutant.open_database, variant=mutant.variant)
-            if outcome.wrong:
-                return Catch(name, seed, outcome.wrong[0])
+            for sentence in outcome.wrong:
+                if sentence.partition(":")[0] in mutant.found:
+                    return Catch(name, seed, sentence)
     return Catch(name, None, mutant.says)
 
 

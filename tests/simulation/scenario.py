@@ -7,11 +7,10 @@ from random import Random
 from tests.fakes.sales_channel import FakeSalesChannel, fake_body
 from tests.simulation.faults import Faults
 from tests.simulation.gateways import PILL
-from tests.simulation.middleware import World
+from tests.simulation.middleware import BAD_ITEM, NEW_ITEM, World
 from tests.simulation.processes import Receiver
 from tests.simulation.scheduler import Scheduler
 
-NEW_ITEM, BAD_ITEM = "NEW-1", "BAD-9"
 _ITEMS = ("COMP-A", "COMP-B", "KIT-1", "comp-c")
 _LAG = 240.0
 _PILLS = 0.01
@@ -108,7 +107,9 @@ class Scenario:
 
     def _noted(self, shop: str, order_id: str, what: str) -> None:
         """Keep its total, and let the shop tell of it: perhaps never, perhaps twice, perhaps late."""
-        total = Decimal(self._world.shops[shop].orders[order_id]["total"])
+        body = self._world.shops[shop].orders[order_id]
+        total = Decimal(body["total"])
+        self._world.note_change(order_id, status=body["status"])
         self.totals.setdefault(order_id, set()).add(total)
         self.changed_at = self._scheduler.seconds
         self._scheduler.tell(shop, f"order {order_id} {what}, total {total}")

@@ -102,6 +102,7 @@ class _Run:
             for beat in self._beats:
                 beat.longest_sleep = _LOOK
             self._come_to_rest()
+        self._counts += self._checker.to_a_person()
         self._counts["steps"] = self.scheduler.steps
         return Outcome(self._seed, orders, self._counts, self._checker.wrong)
 
