@@ -8,6 +8,7 @@ import logging
 import random
 import shutil
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -61,6 +62,14 @@ class Wishes:
         return max(15.0, self.orders / _ORDERS_A_SECOND, self.kills * _KILL_SECONDS)
 
 
+def audited(told: Mapping[str, str]) -> list[str]:
+    """What `ordersync audit verify` has to find fault with, in one sentence; empty where it finds nothing."""
+    audit = ordersync(told, "audit", "verify", check=False)
+    if not audit.returncode:
+        return []
+    return [f"`ordersync audit verify`: {(audit.stderr or audit.stdout).strip()[-300:]}"]
+
+
 class Run:
     """One run in the folder of its wishes, which is wiped first and kept where anything was found."""
 
@@ -110,11 +119,7 @@ class Run:
         state = self._state(peers, database)
         findings = check(state, at=at, lease=timedelta(seconds=float(told["ORDERSYNC_LEASE"])))
         check_sums(findings, placed=traffic.placed, shown=len(state.orders))
-        audit = ordersync(told, "audit", "verify", check=False)
-        if audit.returncode:
-            findings.wrong.append(
-                f"`ordersync audit verify`: {(audit.stderr or audit.stdout).strip()[-300:]}"
-            )
+        findings.wrong += audited(told)
         if quiet:
             findings.stuck.append(f"It never became quiet: {quiet}.")
         return self._report(peers, traffic, findings)

@@ -19,6 +19,7 @@ from sqlalchemy import text
 
 from tests.chaos.checker import Findings, check, check_sums
 from tests.chaos.middleware import INSIDE, ROOT
+from tests.chaos.run import audited
 from tests.chaos.state import Document, Present, Row, ShopOrder, State, read_state, woo_orders
 from tests.fixtures.databases import Databases
 from tests.pipeline.world import World, kit_order, opened_world, plain_order
@@ -194,6 +195,18 @@ def test_an_order_that_lies_on_the_road_is_stuck(world: World) -> None:
     world.place(plain_order(5))
     world.fetch()
     assert judged(world).stuck == ["BGM-5 is active at normalize: "]
+
+
+def test_an_event_that_was_altered_is_found_by_the_audit_that_a_run_asks_for(world: World) -> None:
+    told = {
+        "DATABASE_URL": world.engine.url.render_as_string(hide_password=False),
+        "ORDERSYNC_VAR": str(world.settings.var),
+        "ORDERSYNC_ENV_FILE": os.devnull,
+    }
+    assert audited(told) == []
+    change(world, "UPDATE rm_event SET event = 'forged' WHERE thread_id = 1 AND event = 'fetched'")
+    (sentence,) = audited(told)
+    assert sentence.startswith("`ordersync audit verify`: ")
 
 
 @pytest.mark.parametrize("module", ["checker", "state"])
