@@ -1,6 +1,10 @@
 """Whether anything was lost, done twice, left lying or got wrong, judged by what the shops, the ERP and the database hold.
 
 Nothing of the program is imported: what it believes of itself is part of what is checked.
+
+What it does not look at: what a document says but its number and total (lines, addresses, the customer that it is for); which version
+of an order was the newest when it was sent; orders that are deleted or archived in their shop; reasons and the wording of errors;
+whether events and seals are whole (`ordersync audit verify` is asked by the run, and is the program's own word); what operators can do.
 """
 
 from collections import Counter, defaultdict
@@ -10,12 +14,17 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from tests.chaos.state import Document, Row, ShopOrder, State, moment, total_of
+from tests.chaos.state import Document, Present, Row, ShopOrder, State, moment, stored_of
 
 _UNFINISHED = {"active", "held"}
 _STEP_UNFINISHED = {"owed", "sending", "in_doubt"}
 _PATIENCE = timedelta(seconds=60)
 """A lease, a run or a due time that was over so long before the end of the run was forgotten by everybody."""
+_LONGEST_HOLD = timedelta(hours=1)
+_ENDS = ("exported", "errors", "held", "closed", "cancelled_unread")
+"""Where an order can be that nothing is wrong with, as `Findings.counts` has it."""
+_NEVER = {"crash", "internal", "duplicate", "gave_up"}
+"""Errors that no order explains, whatever it looks like, and that are findings even where they are resolved."""
 
 
 @dataclass(slots=True)
@@ -41,16 +50,22 @@ class Findings:
                 yield f"{kind}: {sentence}"
 
 
-def check(state: State, *, at: datetime) -> Findings:
-    """Look at everything, `at` being the time of the middleware's clock when the state was read."""
+def check(state: State, *, at: datetime, lease: timedelta) -> Findings:
+    """Look at everything, `at` being the time of the middleware's clock when the state was read.
+
+    Nothing runs any more then. `lease` is how long a worker may hold a row without saying so again.
+    """
     found = Findings()
-    seen = _Seen(state)
+    seen = _Seen(state, at=at)
     for order in state.orders:
         _check_order(order, seen, found)
     _check_documents(state, seen, found)
+    _check_threads(state, seen, found)
+    _check_errors(state, found)
     _check_customers(state, found)
     _check_cursors(state, seen, found)
     _check_rows(state, found, at=at)
+    _check_leases(state, found, at=at, lease=lease)
     found.cents_documents = sum((_cents(each.total) for each in state.documents), 0)
     found.cents_orders = seen.cents
     if found.cents_documents != found.cents_orders:
@@ -60,11 +75,24 @@ def check(state: State, *, at: datetime) -> Findings:
     return found
 
 
+def check_sums(found: Findings, *, placed: int, shown: int) -> None:
+    """Whether the shops show as many orders as were placed, and whether each of them has come to one of the known ends."""
+    if placed != shown:
+        found.wrong.append(f"{placed} orders were placed, and the shops show {shown}.")
+    ends = sum(found.counts[name] for name in _ENDS)
+    if found.is_clean() and ends != placed:
+        found.wrong.append(
+            f"{placed} orders were placed, and {ends} have come to an end: {dict(found.counts)}."
+        )
+
+
 class _Seen:
     """The state by the keys that it is looked up with."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, *, at: datetime) -> None:
+        self.at = at
         self.items = state.items
+        self.known_items = {row["sku"].upper() for row in state.tables["rm_items"]}
         self.sites = {row["name"]: row for row in state.tables["rm_sites"]}
         self.documents: dict[str, list[Document]] = defaultdict(list)
         for document in state.documents:
@@ -78,13 +106,9 @@ class _Seen:
         self.steps: dict[int, dict[str, Row]] = defaultdict(dict)
         for row in state.tables["rm_step"]:
             self.steps[row["thread_id"]][row["kind"]] = row
-        self.versions: dict[tuple[int, str], int] = {}
+        self.versions: dict[tuple[int, str], dict[int, Present]] = defaultdict(dict)
         for row in state.tables["rm_inbox"]:
-            key = (row["site_id"], row["platform_order_id"])
-            self.versions[key] = max(self.versions.get(key, 0), row["version"])
-        self.amended: dict[tuple[int, int], Decimal] = {
-            (row["thread_id"], row["version"]): total_of(row["body"]) for row in state.tables["amended"]
-        }
+            self.versions[row["site_id"], row["platform_order_id"]][row["version"]] = stored_of(row["body"])
         self.cents = 0
 
     def external(self, order: ShopOrder) -> str:
@@ -101,25 +125,84 @@ def _check_order(order: ShopOrder, seen: _Seen, found: Findings) -> None:
         found.duplicated.append(f"{name} has {len(documents)} documents.")
         return
     if thread is None:
-        if documents:
-            found.wrong.append(f"{name} has a document but no row.")
-        elif order.wanted:
-            found.lost.append(f"{name} was never stored.")
-        else:
-            found.counts["cancelled_unread"] += 1
+        _without_row(order, documents, name, found)
         return
+    if thread["state"] != "closed":
+        # A closed one is closed by its status alone, of which no version need be stored.
+        _check_newest(order, seen.versions[site["id"], order.id], name, found)
     if order.marked and thread["id"] not in seen.orders:
         found.wrong.append(f"{name} is marked in its shop and has no row in rm_order.")
-    bad = order.wrong or any(sku not in seen.items for sku in order.skus)
+    bad = bool(_kinds(order, seen.items))
     errors = seen.errors.get(thread["id"], [])
     if documents:
         seen.cents += _of_document(order, thread, documents[0], seen, found)
+        _check_row(order, seen.orders.get(thread["id"]), seen.steps[thread["id"]], name, found)
         if bad:
             found.wrong.append(f"{name} cannot be right and has a document.")
         if errors:
             found.wrong.append(f"{name} has a document and an open error: {errors[0]['reason']}")
         return
-    _without_document(order, thread, errors, name, found, bad=bad)
+    if thread["state"] == "held":
+        _held(order, thread, name, seen, found)
+        return
+    _without_document(order, thread, errors, name, found, kinds=_kinds(order, seen.items))
+
+
+def _without_row(order: ShopOrder, documents: list[Document], name: str, found: Findings) -> None:
+    if documents:
+        found.wrong.append(f"{name} has a document but no row.")
+    elif order.wanted:
+        found.lost.append(f"{name} was never stored.")
+    else:
+        found.counts["cancelled_unread"] += 1
+
+
+def _check_newest(order: ShopOrder, versions: Mapping[int, Present], name: str, found: Findings) -> None:
+    """An edit or a cancellation in the shop is stored, whatever became of the order."""
+    if not versions:
+        found.lost.append(f"{name} has a row and no stored version.")
+        return
+    newest = versions[max(versions)]
+    if newest != order.present:
+        found.lost.append(
+            f"A change of {name}: in its shop it is ({order.present}), and stored is ({newest})."
+        )
+
+
+def _check_row(
+    order: ShopOrder, row: Row | None, steps: Mapping[str, Row], name: str, found: Findings
+) -> None:
+    """What is said of an order with a document: that it was exported, and that its shop was told."""
+    if row is None:
+        found.wrong.append(f"{name} has a document and no row in rm_order.")
+        return
+    if row["imported"] != 1:
+        found.wrong.append(f"{name} has a document and is not called exported.")
+    mark = steps.get("acknowledge")
+    if mark is not None and mark["state"] == "closed" and not order.wanted:
+        # It was cancelled before its mark could be set or looked at again.
+        return
+    if not order.marked:
+        found.wrong.append(f"{name} has a document and is not marked in its shop.")
+    elif row["acknowledged_at"] is None:
+        found.wrong.append(f"{name} is marked in its shop, and our row does not know.")
+
+
+def _kinds(order: ShopOrder, items: frozenset[str]) -> set[str]:
+    """The kinds of error that an order calls for by its shape; none where it is good."""
+    kinds = {"balance", "totals"} if order.wrong else set()
+    return kinds | {"bad_sku"} if any(sku not in items for sku in order.skus) else kinds
+
+
+def _held(order: ShopOrder, thread: Row, name: str, seen: _Seen, found: Findings) -> None:
+    """It may wait for an item that was not read yet, and for nothing else, and not for long."""
+    next_at = moment(thread["next_at"])
+    if all(sku.upper() in seen.known_items for sku in order.skus):
+        found.stuck.append(f"{name} is held, and all of its items are known: {thread['reason']}")
+    elif next_at is None or next_at > seen.at + _LONGEST_HOLD:
+        found.stuck.append(f"{name} is held until {next_at}.")
+    else:
+        found.counts["held"] += 1
 
 
 def _of_document(order: ShopOrder, thread: Row, document: Document, seen: _Seen, found: Findings) -> int:
@@ -130,16 +213,12 @@ def _of_document(order: ShopOrder, thread: Row, document: Document, seen: _Seen,
         found.wrong.append(f"{name} has a document and is {thread['state']}: {thread['reason']}")
     total = order.total
     if thread["amended_version"] is not None:
-        # It was changed after it was sent: the document is of the version before, the amendment is the shop's present state.
+        # It was changed after it was sent: the document is of the version before, the newest is the amendment.
         found.counts["amended"] += 1
-        kept = seen.amended[thread["id"], thread["amended_version"]]
-        if kept != order.total:
-            found.wrong.append(
-                f"{name} is kept as an amendment of {kept} and stands at {order.total} in its shop."
-            )
-        total = seen.amended[thread["id"], thread["version"]]
-    elif not order.marked:
-        found.wrong.append(f"{name} has a document and is not marked in its shop.")
+        versions = seen.versions[thread["site_id"], thread["platform_order_id"]]
+        total = versions.get(thread["version"], order.present).total
+        if thread["amended_version"] != max(versions, default=None):
+            found.wrong.append(f"{name} has a newer version than its amendment.")
     elif not order.wanted:
         found.wrong.append(f"{name} was cancelled after its document was made, and nothing of it is stored.")
     if document.total != total:
@@ -148,21 +227,21 @@ def _of_document(order: ShopOrder, thread: Row, document: Document, seen: _Seen,
 
 
 def _without_document(
-    order: ShopOrder, thread: Row, errors: list[Row], name: str, found: Findings, *, bad: bool
+    order: ShopOrder, thread: Row, errors: list[Row], name: str, found: Findings, *, kinds: set[str]
 ) -> None:
     state = thread["state"]
     if len(errors) > 1:
         found.wrong.append(f"{name} has {len(errors)} open errors.")
     if state == "rejected" and errors:
         found.counts["errors"] += 1
-        if not bad:
-            found.wrong.append(f"{name} has an error without a cause in its shop: {errors[0]['reason']}")
+        error = errors[0]
+        if not kinds:
+            found.wrong.append(f"{name} has an error without a cause in its shop: {error['reason']}")
+        elif error["kind"] not in kinds:
+            found.wrong.append(f"{name} has an error of the kind {error['kind']} and not {_either(kinds)}.")
         return
-    if bad and order.wanted:
+    if kinds and order.wanted:
         found.wrong.append(f"{name} cannot be right and has no open error; it is {state}.")
-        return
-    if state == "held" and thread["next_at"] is not None:
-        found.counts["held"] += 1
         return
     if state in {"closed", "skipped"} and not order.wanted:
         found.counts["closed"] += 1
@@ -190,6 +269,27 @@ def _check_documents(state: State, seen: _Seen, found: Findings) -> None:
             found.wrong.append(f"{row['external_number']}: the export is called done without a document.")
 
 
+def _check_threads(state: State, seen: _Seen, found: Findings) -> None:
+    """One row for each order, and none of an order that no shop has."""
+    shown = {(seen.sites[order.site]["id"], order.id) for order in state.orders}
+    rows = Counter((row["site_id"], row["platform_order_id"]) for row in state.tables["rm_thread"])
+    for key, count in rows.items():
+        name = f"The order {key[1]} of site {key[0]}"
+        if count > 1:
+            found.duplicated.append(f"{name} has {count} rows.")
+        if key not in shown:
+            found.wrong.append(f"{name} has a row, and its shop does not know it.")
+
+
+def _check_errors(state: State, found: Findings) -> None:
+    """No order was ever given up as the program's own fault, as written twice, or for being tried too long."""
+    found.wrong += [
+        f"Thread {row['thread_id']} has, or had, an error of the kind {row['kind']}: {row['reason']}"
+        for row in state.tables["rm_error_orders"]
+        if row["kind"] in _NEVER
+    ]
+
+
 def _check_customers(state: State, found: Findings) -> None:
     # The ERP's own demo records hold two customers of one address, as real ones do.
     twice = {
@@ -214,7 +314,7 @@ def _check_cursors(state: State, seen: _Seen, found: Findings) -> None:
         found.wrong += [
             f"The cursor of {name} is past {seen.external(order)}, which is not stored."
             for order in of_site
-            if order.wanted and order.modified < cursor and (site["id"], order.id) not in seen.versions
+            if order.wanted and order.modified < cursor and not seen.versions.get((site["id"], order.id))
         ]
 
 
@@ -236,10 +336,35 @@ def _check_rows(state: State, found: Findings, *, at: datetime) -> None:
         if row["finished_at"] is None and _is_old(row["started_at"], at)
     ]
     found.stuck += [
-        f"The site {row['name']} is still held by somebody."
-        for row in tables["rm_sites"]
+        f"The {what} {row['name']} is still held by somebody."
+        for what, table in (("site", "rm_sites"), ("ERP", "rm_erps"))
+        for row in tables[table]
         if row["lease_token"] is not None and _is_old(row["lease_until"], at)
     ]
+
+
+def _check_leases(state: State, found: Findings, *, at: datetime, lease: timedelta) -> None:
+    """Nobody holds what is finished, and nobody holds anything for longer than a lease."""
+    tables = state.tables
+    for table in ("rm_thread", "rm_step", "rm_delivery", "rm_sites", "rm_erps"):
+        for row in tables[table]:
+            until = moment(row["lease_until"])
+            if until is not None and until > at + lease:
+                found.stuck.append(f"{table} {row['id']} is held until {until}, longer than a lease.")
+    finished = (
+        *(("rm_thread", row) for row in tables["rm_thread"] if row["state"] not in _UNFINISHED),
+        *(("rm_step", row) for row in tables["rm_step"] if row["state"] not in _STEP_UNFINISHED),
+        *(("rm_delivery", row) for row in tables["rm_delivery"] if row["done_at"] is not None),
+    )
+    found.stuck += [
+        f"{table} {row['id']} is finished and still held by somebody."
+        for table, row in finished
+        if row["lease_token"] is not None or row["lease_until"] is not None
+    ]
+
+
+def _either(words: Iterable[str]) -> str:
+    return " or ".join(sorted(words))
 
 
 def _states(rows: Iterable[Row], states: set[str]) -> Iterator[Row]:

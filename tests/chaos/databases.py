@@ -167,7 +167,10 @@ class Postgres(_Server):
         serving = [each for each in psutil.Process(self._process.pid).children() if _serves_a_client(each)]
         if not serving:
             return False
-        serving[number % len(serving)].kill()
+        try:
+            serving[number % len(serving)].kill()
+        except psutil.NoSuchProcess:
+            return False
         return True
 
 
@@ -182,11 +185,7 @@ class MariaDb(_Server):
     """Debian's server with its own settings for durability."""
 
     def __init__(self) -> None:
-        for program in ("mariadbd", "mariadb-install-db"):
-            if shutil.which(program) is None:
-                raise Misconfigured(
-                    f"There is no program {program}: install Debian's package mariadb-server."
-                )
+        self._program, installer = _program("mariadbd"), _program("mariadb-install-db")
         self._port = free_port(0)
         self._password = secrets.token_hex(8)
         folder = Path(tempfile.mkdtemp(prefix="ordersync-mdb-", dir="/tmp"))
@@ -200,7 +199,7 @@ class MariaDb(_Server):
         as_whom = [] if user is None else ["--user=mysql"]
         subprocess.run(
             [
-                *("mariadb-install-db", *as_whom, f"--datadir={folder / 'data'}", "--skip-test-db"),
+                *(installer, *as_whom, f"--datadir={folder / 'data'}", "--skip-test-db"),
                 "--auth-root-authentication-method=normal",
             ],
             check=True,
@@ -222,10 +221,18 @@ class MariaDb(_Server):
     def command(self) -> list[str]:
         folder = self._folder
         return [
-            *(str(shutil.which("mariadbd")), "--no-defaults", f"--datadir={folder / 'data'}"),
+            *(self._program, "--no-defaults", f"--datadir={folder / 'data'}"),
             *(f"--port={self._port}", "--bind-address=127.0.0.1", f"--socket={folder / 's.sock'}"),
             *("--skip-name-resolve", f"--init-file={folder / 'begin.sql'}"),
         ]
+
+
+def _program(name: str) -> str:
+    """Where it is: what only root runs is in a folder that is on nobody else's PATH."""
+    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
+    if found is None:
+        raise Misconfigured(f"There is no program {name}: install Debian's package mariadb-server.")
+    return found
 
 
 def _answers(url: str) -> bool:

@@ -3,9 +3,10 @@
 import os
 import random
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+import psutil
 import redis
 
 from app.runtime import EmbeddedBroker
@@ -94,10 +95,10 @@ class Monkey:
         victim = self._chance.choice(pool)
         return _killed([victim]) if kind == "child" else self._stop(kind, victim)
 
-    def _stop(self, kind: str, pid: int) -> str:
+    def _stop(self, kind: str, pid: int) -> str | None:
         seconds = self._chance.uniform(*_STOPPED[kind])
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGSTOP)
+        if not sent([pid], signal.SIGSTOP):
+            return None
 
         def go_on() -> None:
             with suppress(ProcessLookupError):
@@ -112,8 +113,7 @@ class Monkey:
         if kind == "broker_stopped":
             return self._stop(kind, self._broker.pid)
         if kind == "broker":
-            os.kill(self._broker.pid, signal.SIGKILL)
-            return str(self._broker.pid)
+            return _killed([self._broker.pid])
         try:
             with redis.Redis(unix_socket_path=str(self._broker.socket_path), socket_timeout=2) as client:
                 client.flushall()
@@ -133,7 +133,15 @@ class Monkey:
 
 
 def _killed(pids: list[int]) -> str | None:
+    return ", ".join(map(str, sent(pids, signal.SIGKILL))) or None
+
+
+def sent(pids: Sequence[int], number: signal.Signals) -> list[int]:
+    """Send a signal to those of these processes that live, and return them: the dead whom nobody has waited for do not count."""
+    hit = []
     for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    return ", ".join(map(str, pids)) or None
+        with suppress(ProcessLookupError, psutil.NoSuchProcess):
+            if psutil.Process(pid).status() not in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}:
+                os.kill(pid, number)
+                hit.append(pid)
+    return hit

@@ -5,6 +5,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from app.sandbox.shop import Shop, recorded_orders
@@ -40,6 +41,8 @@ class Traffic:
         self.counts: Counter[str] = Counter()
         self.placed = 0
         self.changeable: list[tuple[str, int]] = []
+        self._priced: set[int] = set()
+        """Orders of the second shop whose amounts may be changed: the sums of the others are not as simple."""
         self._peers = peers
         self._chance = chance
         self._buyers = Buyers(chance, people=orders // 2)
@@ -58,6 +61,8 @@ class Traffic:
         self.placed += 1
         if shape not in {"unknown_sku", "wrong_total"}:
             self.changeable.append((shop, order_id))
+            if shop == "big" and shape in {"plain", "later_sku"}:
+                self._priced.add(order_id)
 
     def change(self) -> str:
         """Somebody changes one of the last hundred orders, or cancels it. Says which, or nothing where there is none."""
@@ -76,9 +81,20 @@ class Traffic:
         if shop == "woo":
             fee = {"name": "Rush handling", "total": f"{self._chance.randint(1, 900) / 100:.2f}"}
             self._peers.edit_woo(order_id, {"fee_lines": [fee]})
+        elif order_id in self._priced and self._chance.random() < 0.6:
+            self.counts["amounts"] += 1
+            self._take_off(order_id, Decimal(self._chance.randint(1, 99)) / 100)
         else:
             self._peers.edit_big(order_id, {"customer_message": f"Changed {self.counts['edited']} times."})
         return f"edited {shop} {order_id}"
+
+    def _take_off(self, order_id: int, amount: Decimal) -> None:
+        """A discount more for the whole order, whose sums the store works out anew; its door does not."""
+        rows = self._peers.big.tell("GET", "orders?full=1")
+        body = next(row["body"] for row in rows if row["id"] == order_id)
+        changed = {name: Decimal(str(body[name])) - amount for name in ("total_inc_tax", "total_ex_tax")}
+        changed["discount_amount"] = Decimal(str(body["discount_amount"])) + amount
+        self._peers.edit_big(order_id, {name: f"{value:.4f}" for name, value in changed.items()})
 
     def shuffle_hooks(self) -> None:
         """Webhooks of one shop come twice or not, late, and in the wrong order; those of the other later or sooner."""

@@ -40,7 +40,10 @@ CALM = Weather()
 
 
 class Proxy:
-    """One listening port before one server. `met` counts the mishaps by their names in `Weather`."""
+    """One listening port before one server. `met` counts the mishaps by their names in `Weather`.
+
+    An answer counts as lost or cut once bytes of it were withheld: one that is shorter than the cut goes through whole.
+    """
 
     def __init__(self, *, host: str, port: int, seed: int) -> None:
         self.weather = CALM
@@ -92,6 +95,7 @@ class Proxy:
                 if link.answered:
                     link.answered = False
                     link.mishap = self._mishap()
+                    link.passed, link.cut_after = 0, self.weather.cut_after
                     await asyncio.sleep(self._chance.uniform(0, self.weather.latency))
                 if link.mishap == "reset":
                     _reset(writer)
@@ -115,12 +119,16 @@ class Proxy:
             while data := await far_reader.read(_CHUNK):
                 link.answered = True
                 if link.mishap == "lost":
+                    self.met["lost"] += 1
                     _reset(writer)
                     break
-                if link.mishap == "cut":
-                    writer.write(data[: self.weather.cut_after])
+                left = link.cut_after - link.passed
+                if link.mishap == "cut" and len(data) > left:
+                    self.met["cut"] += 1
+                    writer.write(data[:left])
                     await writer.drain()
                     break
+                link.passed += len(data)
                 writer.write(data)
                 await writer.drain()
         except OSError:
@@ -134,7 +142,8 @@ class Proxy:
         for name in ("reset", "lost", "half_open", "cut"):
             share: float = getattr(weather, name)
             if drawn < share:
-                self.met[name] += 1
+                if name in {"reset", "half_open"}:
+                    self.met[name] += 1
                 return name
             drawn -= share
         return ""
@@ -146,6 +155,9 @@ class _Link:
 
     mishap: str = ""
     answered: bool = True
+    passed: int = 0
+    """Bytes of the answer that the client has been sent."""
+    cut_after: int = 0
 
 
 async def _closed(writer: asyncio.StreamWriter) -> None:

@@ -12,23 +12,44 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
 Row = dict[str, Any]
+_CENT = Decimal("0.01")
 Tell = Callable[[str, str], Any]
 """Asks a control door: method and path; its JSON."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShopOrder:
-    """How an order stands in its shop. `wrong`: its own figures do not add up; `wanted`: its status is one that is read."""
+    """How an order stands in its shop. `wrong`: its own figures do not add up; `wanted`: its status is one that is read.
+
+    `present` is what a stored version of it has to say.
+    """
 
     site: str
     id: str
     number: str
     skus: tuple[str, ...]
-    total: Decimal
+    present: "Present"
     wrong: bool
     wanted: bool
     marked: bool
     modified: datetime
+
+    @property
+    def total(self) -> Decimal:
+        """What the shop asks for it."""
+        return self.present.total
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """What of an order is changed by those who edit or cancel it: its status as the shop writes it, its total, the buyer's note."""
+
+    status: str
+    total: Decimal
+    note: str
+
+    def __str__(self) -> str:
+        return f"status {self.status}, {self.total}" + (f", {self.note!r}" if self.note else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,29 +79,27 @@ _TABLES: Mapping[str, str] = {
         "id, site_id, platform_order_id, order_number, version, amended_version, stage, state, reason, next_at, lease_until, "
         "lease_token, attempts, unsettled"
     ),
+    "rm_erps": "id, name, lease_until, lease_token",
+    "rm_items": "sku",
     "rm_step": "id, thread_id, kind, state, reason, next_at, lease_until, lease_token, intent_at, document_number",
     "rm_order": "id, thread_id, external_number, total, imported, acknowledged_at, erp_document_number",
     "rm_error_orders": "id, thread_id, kind, stage, reason, resolved_at",
     "rm_run": "id, site_id, state, started_at, read_at, finished_at",
-    "rm_delivery": "id, site_id, platform_order_id, next_at, done_at, lease_until",
-    "rm_inbox": "site_id, platform_order_id, version",
+    "rm_delivery": "id, site_id, platform_order_id, next_at, done_at, lease_until, lease_token",
+    "rm_inbox": "site_id, platform_order_id, version, body",
 }
-_AMENDED = """
-    SELECT t.id AS thread_id, i.version, i.body FROM rm_thread t
-    JOIN rm_inbox i ON i.site_id = t.site_id AND i.platform_order_id = t.platform_order_id
-    WHERE t.amended_version IS NOT NULL AND i.version IN (t.version, t.amended_version)
-"""
 
 
 def read_tables(url: str) -> Mapping[str, list[Row]]:
-    """The columns that matter of the tables that matter, in one transaction; `amended` has the bodies of amended orders."""
+    """The columns that matter of the tables that matter, in one transaction."""
     engine = create_engine(url, poolclass=NullPool)
     try:
         with engine.connect() as connection:
-            asked = {table: f"SELECT {columns} FROM {table}" for table, columns in _TABLES.items()}
             return {
-                table: [dict(row) for row in connection.execute(text(query)).mappings()]
-                for table, query in {**asked, "amended": _AMENDED}.items()
+                table: [
+                    dict(row) for row in connection.execute(text(f"SELECT {columns} FROM {table}")).mappings()
+                ]
+                for table, columns in _TABLES.items()
             }
     finally:
         engine.dispose()
@@ -95,11 +114,21 @@ def moment(value: Any) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def total_of(body: str) -> Decimal:
-    """The total of a stored body of either shop."""
+def stored_of(body: str) -> Present:
+    """What a stored body of either shop says."""
     read = json.loads(body, parse_float=Decimal)
-    total: Decimal = Decimal(str(read["total"] if "total" in read else read["total_inc_tax"]))
-    return total.quantize(Decimal("0.01"))
+    return _big_present(read) if "status_id" in read else _woo_present(read)
+
+
+def _woo_present(body: Row) -> Present:
+    return Present(
+        body["status"], Decimal(body["total"]).quantize(_CENT), str(body.get("customer_note") or "")
+    )
+
+
+def _big_present(body: Row) -> Present:
+    total = Decimal(str(body["total_inc_tax"])).quantize(_CENT)
+    return Present(str(body["status_id"]), total, str(body.get("customer_message") or ""))
 
 
 def woo_orders(tell: Tell, *, site: str) -> list[ShopOrder]:
@@ -123,7 +152,7 @@ def _woo(row: Row, *, site: str) -> ShopOrder:
         id=str(row["id"]),
         number=str(body["number"]),
         skus=tuple(line["sku"] or "" for line in body["line_items"]),
-        total=total,
+        present=_woo_present(body),
         wrong=abs(lines - total) >= Decimal("0.02"),
         wanted=body["status"] == "processing",
         marked=row["mark"] is not None,
@@ -148,7 +177,7 @@ def _big(row: Row, *, site: str) -> ShopOrder:
         id=str(row["id"]),
         number=str(row["id"]),
         skus=tuple(line["sku"] for line in row["lines"]),
-        total=total.quantize(Decimal("0.01")),
+        present=_big_present({**body, "status_id": row["status_id"]}),
         # Without the tax that a discount spares, which is shared out over the lines.
         wrong=abs(computed - total) >= Decimal("2.00"),
         wanted=row["status_id"] in {11, 9},

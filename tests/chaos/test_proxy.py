@@ -85,6 +85,13 @@ def test_a_cut_answer_ends_after_its_first_bytes(proxy: Proxy, server: Server) -
     assert proxy.met == {"cut": 1}
 
 
+def test_an_answer_that_is_shorter_than_the_cut_is_whole_and_counts_as_nothing(proxy: Proxy) -> None:
+    proxy.weather = Weather(cut=1.0, cut_after=100_000)
+    with requests.Session() as session:
+        assert [session.get(proxy.url, timeout=5).content for _ in range(20)] == [_BODY] * 20
+    assert not proxy.met
+
+
 def test_latency_is_added_to_a_request(proxy: Proxy) -> None:
     proxy.weather = Weather(latency=0.2)
     began = time.monotonic()

@@ -27,6 +27,12 @@ def _policy(module: Any) -> None:
     module.HOOKS_CHECKED_EVERY = timedelta(seconds=20)
 
 
+def _limits(module: Any) -> None:
+    # Before `app.limits` is imported, which writes them into its script.
+    module.FIRST_OPEN, module.LONGEST_OPEN = 1.0, 5.0
+    module.FIRST_BACK_OFF, module.LONGEST_BACK_OFF = 1.0, 5.0
+
+
 def _supervisor(module: Any) -> None:
     module.LONGEST_PAUSE = 2.0
 
@@ -67,6 +73,7 @@ _FAULTS: Mapping[str, Mapping[str, Callable[[Any], None]]] = {
 }
 _CHANGES = {
     "app.sync.policy": _policy,
+    "app.transport.limits": _limits,
     "app.runtime.supervisor": _supervisor,
     "app.sync.schedule": _schedule,
     "workers.application": _beat,
