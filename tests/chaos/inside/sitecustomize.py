@@ -20,6 +20,8 @@ _SCHEDULE = timedelta(seconds=8)
 
 def _policy(module: Any) -> None:
     module._FIRST, module._CAP = 0.5, 5.0
+    # Longer waits are gathered by the sweeper, which a wait as short as these would never come to.
+    module.SHORT = timedelta(seconds=1.5)
     module._FIRST_BY_HOLD = dict.fromkeys(module._FIRST_BY_HOLD, 2.0)
     module._PAUSE = timedelta(seconds=5)
     module._LONGEST_ASKED = 5.0
