@@ -52,9 +52,9 @@ def test_an_account_that_is_throttled_within_a_batch_is_left_alone(harness: Sand
     erp = harness.open(limiters=LocalLimiters())
     throttled = batch((429, LATER)).body
     harness.wire.intercept = lambda request: (200, throttled) if request.path.endswith("$batch") else None
+    with pytest.raises(Retry):
+        erp.find_items(["PP"])
     for _ in range(3):
-        with pytest.raises(Retry) as error:
+        with pytest.raises(Held, match="has asked for fewer calls"):
             erp.find_items(["PP"])
-    assert isinstance(error.value, Held)
-    assert error.value.after == pytest.approx(300.0, abs=5.0)
     assert len(harness.wire.requests) == 1

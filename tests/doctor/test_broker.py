@@ -109,7 +109,9 @@ def test_a_user_who_may_not_see_the_configuration_is_enough(
 def test_a_user_who_may_run_no_script_is_told_that_limits_are_not_shared(
     there: Installation, broker: EmbeddedBroker, client: "redis.Redis", forbidden: str
 ) -> None:
-    client.execute_command("ACL", "SETUSER", "plain", "on", ">pw", "~*", "&*", "+@all", forbidden)
+    client.acl_setuser(
+        "plain", enabled=True, passwords=["+pw"], keys=["*"], channels=["*"], commands=["+@all", forbidden]
+    )
     level, found, do = there.but(REDIS_URL=broker.url.replace("//", "//plain:pw@", 1)).one("broker")
     assert level == "warning"
     assert found.startswith("Scripts are forbidden to this user, so limits are not shared")
