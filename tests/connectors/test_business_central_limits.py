@@ -54,7 +54,7 @@ def test_an_account_that_is_throttled_within_a_batch_is_left_alone(harness: Sand
     harness.wire.intercept = lambda request: (200, throttled) if request.path.endswith("$batch") else None
     with pytest.raises(Retry):
         erp.find_items(["PP"])
-    with pytest.raises(Held) as error:
-        erp.find_items(["PP"])
-    assert error.value.after == pytest.approx(300.0, abs=5.0)
+    for _ in range(3):
+        with pytest.raises(Held, match="has asked for fewer calls"):
+            erp.find_items(["PP"])
     assert len(harness.wire.requests) == 1
