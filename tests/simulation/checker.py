@@ -189,9 +189,10 @@ class _AtRest:
         if body["marked"] and thread["id"] not in self._orders:
             yield "marked early", f"{number} is marked in its shop and was never written"
         # An order that was cancelled is owed no mark any more; one that cannot be marked is a person's, and not done.
-        is_owed_a_mark = self._marks.get(thread["id"]) != StepState.CLOSED
-        if thread["state"] == State.DONE and is_owed_a_mark and not body["marked"]:
-            yield "not marked", f"{number} is done and not marked in its shop"
+        mark = self._marks.get(thread["id"])
+        is_done = thread["state"] == State.DONE and mark != StepState.CLOSED
+        if (is_done or mark == StepState.DONE) and not body["marked"]:
+            yield "not marked", f"{number} counts as marked and is not marked in its shop"
         yield from self._end(number, thread, body, is_there=bool(documents))
 
     def _version(self, shop: str, order_id: str, thread: Row | None) -> Iterator[tuple[str, str]]:
