@@ -83,18 +83,10 @@ class Traffic:
             self._peers.edit_woo(order_id, {"fee_lines": [fee]})
         elif order_id in self._priced and self._chance.random() < 0.6:
             self.counts["amounts"] += 1
-            self._take_off(order_id, Decimal(self._chance.randint(1, 99)) / 100)
+            self._peers.take_off_big(order_id, Decimal(self._chance.randint(1, 99)) / 100)
         else:
             self._peers.edit_big(order_id, {"customer_message": f"Changed {self.counts['edited']} times."})
         return f"edited {shop} {order_id}"
-
-    def _take_off(self, order_id: int, amount: Decimal) -> None:
-        """A discount more for the whole order, whose sums the store works out anew; its door does not."""
-        rows = self._peers.big.tell("GET", "orders?full=1")
-        body = next(row["body"] for row in rows if row["id"] == order_id)
-        changed = {name: Decimal(str(body[name])) - amount for name in ("total_inc_tax", "total_ex_tax")}
-        changed["discount_amount"] = Decimal(str(body["discount_amount"])) + amount
-        self._peers.edit_big(order_id, {name: f"{value:.4f}" for name, value in changed.items()})
 
     def shuffle_hooks(self) -> None:
         """Webhooks of one shop come twice or not, late, and in the wrong order; those of the other later or sooner."""
