@@ -143,7 +143,7 @@ def _begin(connection: Any, *, busy_seconds: float) -> None:
     if connection.get_execution_options().get("read_only"):
         connection.exec_driver_sql("BEGIN")
         return
-    raw = connection.connection.driver_connection
+    raw = connection.connection.dbapi_connection
     raw.execute("PRAGMA busy_timeout=0")
     begun = _begun(raw, until=time.monotonic() + busy_seconds)
     raw.execute(f"PRAGMA busy_timeout={round(busy_seconds * 1000)}")

@@ -40,7 +40,7 @@ def messages(broker: str) -> list[tuple[str, dict[str, Any], list[str]]]:
     """What waits in the broker: the task, its arguments, and the tasks that follow in its chain."""
     found = []
     with connect(broker) as client:
-        for queue in ("orders", "owed", "upkeep"):
+        for queue in ("beat", "orders", "owed", "upkeep"):
             for raw in client.lrange(queue, 0, -1):
                 message = json.loads(raw)
                 _, keywords, embedded = json.loads(base64.b64decode(message["body"]))

@@ -241,13 +241,13 @@ def test_what_waits_in_the_broker_is_counted(synced: Synced, empty_broker_url: s
         client.hset("unacked", "tag", "d")
     found = synced.ordersync.json("queue", REDIS_URL=empty_broker_url)
     assert found["broker"] == {
-        "queues": {"orders": 2, "owed": 0, "upkeep": 1},
+        "queues": {"beat": 0, "orders": 2, "owed": 0, "upkeep": 1},
         "unacknowledged": 1,
         "fault": "",
     }
     shown = sentence(synced.ordersync.good("queue", REDIS_URL=empty_broker_url).stdout)
     assert (
-        "Messages in the broker: 2 for orders, 0 for owed, 1 for upkeep, 1 taken and not acknowledged."
+        "Messages in the broker: 0 for beat, 2 for orders, 0 for owed, 1 for upkeep, 1 taken and not acknowledged."
         in shown
     )
 

@@ -20,7 +20,7 @@ def test_orders_go_on_and_the_trail_is_proved_before_between_and_after(make_worl
     new, kept = printed_json(world, "secrets", "show")["keys"]
     assert kept == old
     assert f"The new key is {new}; {old} stays beside it in {file}." in said.output
-    assert f"Forget {old} with: ordersync secrets rotate --finish" in said.output
+    assert f"forget {old} with: ordersync secrets rotate --finish" in said.output
     world.place(plain_order(1002))
     world.run()
     assert printed_json(world, "audit", "verify")["whole"]

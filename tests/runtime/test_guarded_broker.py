@@ -48,7 +48,7 @@ def test_cache_limits_signs_of_life_and_messages_come_through(
     workers = Workers(settings, url=url)
     workers.send("sweep")
     assert workers.answer() is False
-    assert broker_queues(settings)["queues"]["upkeep"] == 1
+    assert broker_queues(settings)["queues"]["beat"] == 1
     (finding,) = doctors_look(settings)
     assert finding.level is Level.OK, finding
     assert "keeps its messages on disk" in finding.found

@@ -17,7 +17,7 @@ from tests.simulation.simulation import Outcome, simulate
 from tests.simulation.stores import OpenDatabase, memory, sqlite
 from tests.simulation.variants import VARIANTS
 
-_SHOWN_BY = {
+_LOOKED_FOR_FROM = {
     "no-look": 10,
     "no-quarantine": 33,
     "short-t-late": 58,
@@ -39,7 +39,8 @@ _SHOWN_BY = {
     "never-asked": 125,
     "cancellation-dropped": 30,
 }
-"""A seed that shows each mutant. Whatever changes the course of the runs changes these: look anew with `make simulate`."""
+"""Where to look first, so that the tests are quick: the seeds that showed the mutants when this was written. Whatever changes the course
+of the runs moves them; `make simulate` says where they are now."""
 
 _RULES = ("no-look", "all-poison", "item-refused")
 
@@ -76,9 +77,11 @@ def test_the_sweeper_alone_brings_every_order_to_its_end() -> None:
 
 @pytest.mark.parametrize("name", [each.name for each in MUTANTS])
 def test_a_mutant_is_caught_and_the_seed_that_shows_it_is_good_without_it(name: str) -> None:
-    seed = _SHOWN_BY[name]
-    assert catch_mutant(name, seed).seed == seed
-    assert simulate(seed, open_database=memory).wrong == []
+    catch = catch_mutant(name, _LOOKED_FOR_FROM[name])
+    if catch.seed is None:
+        catch = catch_mutant(name)
+    assert catch.seed is not None, catch.found
+    assert simulate(catch.seed, open_database=memory).wrong == []
 
 
 def test_a_patch_that_no_longer_fits_the_code_is_no_catch() -> None:
