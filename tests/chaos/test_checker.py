@@ -328,7 +328,7 @@ def test_what_is_planted_has_nothing_wrong_before_it_is_spoiled() -> None:
 @pytest.mark.parametrize(
     ("_case", "present"),
     [
-        ("cancelled", replace(STANDING, status="cancelled")),
+        ("cancelled, with a note", replace(STANDING, status="cancelled", note="Never mind.")),
         ("a note", replace(STANDING, note="Ring twice.")),
         ("an amount", replace(STANDING, total=Decimal("12.00"))),
     ],
@@ -342,6 +342,13 @@ def test_a_change_that_is_not_stored_is_lost_after_an_export_and_after_an_amendm
     )
     for state in (planted(order), amended):
         assert any(each.startswith("lost: A change of BGM-1: ") for each in sentences(state))
+
+
+def test_a_cancellation_after_the_export_that_nobody_heard_of_is_counted() -> None:
+    order = planted_order(present=replace(STANDING, status="cancelled"), wanted=False)
+    found = check(planted(order), at=AT, lease=LEASE)
+    assert list(found.sentences()) == []
+    assert found.counts["cancelled_unheard"] == 1
 
 
 def test_an_amendment_that_is_not_the_newest_version_is_wrong() -> None:
