@@ -228,8 +228,6 @@ def _of_document(order: ShopOrder, thread: Row, document: Document, seen: _Seen,
         total = versions.get(thread["version"], order.present).total
         if thread["amended_version"] != max(versions, default=None):
             found.wrong.append(f"{name} has a newer version than its amendment.")
-    elif not order.wanted:
-        found.wrong.append(f"{name} was cancelled after its document was made, and nothing of it is stored.")
     if document.total != total:
         found.wrong.append(f"{name} has a document of {document.total} and not of {total}.")
     return _cents(total)
