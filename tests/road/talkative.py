@@ -3,8 +3,10 @@
 from typing import Any
 
 import app.connectors.woocommerce.client as shop
+from app import bootstrap
 from app.bootstrap import pipeline
 from app.transport import parse_json
+from tests.fakes.limiters import an_hour_between_calls
 from tests.road.people import QUOTED_ORDER
 from workers.app import app
 
@@ -29,6 +31,8 @@ def _normalize_all_but_one(body: str, **arguments: Any) -> Any:
     return _normalize(body, **arguments)
 
 
+# A shop that asks for ten minutes of rest is called again in the next run.
+vars(bootstrap)["_limiters"] = lambda _settings, _url: an_hour_between_calls()
 vars(pipeline)["fetch"] = _fetch_at_last
 vars(shop)["normalize"] = _normalize_all_but_one
 

@@ -12,9 +12,9 @@ import pytest
 import redis
 
 from app.runtime import EmbeddedBroker
-from tests.road.conftest import Middleware, middleware, running_middleware
+from tests.road.conftest import Middleware, middleware, road_database, running_middleware
 
-__all__ = ["middleware", "running_middleware"]
+__all__ = ["middleware", "road_database", "running_middleware"]
 
 pytestmark = pytest.mark.slow
 
