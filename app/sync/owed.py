@@ -93,13 +93,15 @@ def check_open(parts: Parts, row: ErpRow) -> None:
     Asked right before the calls. The gate at the claim knows only the ERP that the site names today, and its answer is old where
     the process, or the whole machine, was stopped in between.
     """
-    until = erp_maintenance_until(parts, row, early=parts.limits.http_timeout)
+    until = _closed_to_a_call(parts, row)
     if until is not None:
         raise Hold(paused_sentence(parts.store.now(), until), kind=HOLD_MAINTENANCE, until=until)
 
 
 def may_write(parts: Parts, row: ErpRow, started: float) -> bool:
     """Whether a write that begins now ends within the time of a task that began at `started`, and before maintenance begins."""
-    return (
-        in_time(parts, started) and erp_maintenance_until(parts, row, early=parts.limits.http_timeout) is None
-    )
+    return in_time(parts, started) and _closed_to_a_call(parts, row) is None
+
+
+def _closed_to_a_call(parts: Parts, row: ErpRow) -> datetime | None:
+    return erp_maintenance_until(parts, row, early=parts.limits.http_timeout)

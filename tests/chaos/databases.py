@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.errors import Misconfigured, UsageError
 from app.runtime import free_port
 from app.runtime.tether import start_tethered
+from tests.fixtures.mariadb import program_of_mariadb
 from tests.fixtures.postgres import _carried_installation, _public_folder, _usable_installation, _user_id
 
 _START_SECONDS = 60.0
@@ -185,7 +186,7 @@ class MariaDb(_Server):
     """Debian's server with its own settings for durability."""
 
     def __init__(self) -> None:
-        self._program, installer = _program("mariadbd"), _program("mariadb-install-db")
+        self._program, installer = program_of_mariadb("mariadbd"), program_of_mariadb("mariadb-install-db")
         self._port = free_port(0)
         self._password = secrets.token_hex(8)
         folder = Path(tempfile.mkdtemp(prefix="ordersync-mdb-", dir="/tmp"))
@@ -225,14 +226,6 @@ class MariaDb(_Server):
             *(f"--port={self._port}", "--bind-address=127.0.0.1", f"--socket={folder / 's.sock'}"),
             *("--skip-name-resolve", f"--init-file={folder / 'begin.sql'}"),
         ]
-
-
-def _program(name: str) -> str:
-    """Where it is: what only root runs is in a folder that is on nobody else's PATH."""
-    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
-    if found is None:
-        raise Misconfigured(f"There is no program {name}: install Debian's package mariadb-server.")
-    return found
 
 
 def _answers(url: str) -> bool:
