@@ -10,12 +10,13 @@ import pytest
 
 from tests.fixtures.databases import Databases
 from tests.pipeline.world import (
+    HANGS,
     ORDERS_PATH,
-    TIGHT,
     Json,
     MakeWorld,
     World,
     kit_order,
+    limits_for,
     opened_world,
     plain_order,
 )
@@ -85,12 +86,12 @@ def _is_all_done(world: World, *order_ids: int) -> None:
 @pytest.mark.once
 @pytest.mark.parametrize("answer", [*READING, *CUT])
 def test_a_failed_read_is_named_moves_nothing_and_loses_nothing(make_world: MakeWorld, answer: str) -> None:
-    world = make_world(orders=[plain_order(301), kit_order(302)], limits=TIGHT)
+    world = make_world(orders=[plain_order(301), kit_order(302)], limits=limits_for(answer))
     world.run()
     before = world.cursor(), world.counts()
     assert before[0] is not None
     world.place(plain_order(303), plain_order(304))
-    world.shop_fault(answer, times=-1, seconds=0.7)
+    world.shop_fault(answer, times=-1, seconds=HANGS)
 
     run = world.run()
 
@@ -125,10 +126,10 @@ def test_a_read_that_fails_midway_keeps_what_was_stored(make_world: MakeWorld, a
     ]
     world = make_world(
         orders=dated,
-        limits={**TIGHT, "http": "1", "soft": "8", "hard": "9", "lease": "10"},
+        limits={"http": "1", "soft": "8", "hard": "9", "lease": "10"},
         erp_settings={"t_late": "11"},
     )
-    world.shop_fault(answer, path=f"{ORDERS_PATH}$", method="GET", skip=1, times=-1, seconds=1.2)
+    world.shop_fault(answer, path=f"{ORDERS_PATH}$", method="GET", skip=1, times=-1, seconds=HANGS)
 
     bells = world.fetch()
 
@@ -151,8 +152,8 @@ def test_a_read_that_fails_midway_keeps_what_was_stored(make_world: MakeWorld, a
 def test_a_failed_mark_does_not_hold_up_the_export_and_is_made_up_for(
     make_world: MakeWorld, answer: str
 ) -> None:
-    world = make_world(orders=[plain_order(311), kit_order(312)], limits=TIGHT)
-    world.shop_fault(answer, method="POST", path=f"{ORDERS_PATH}/batch", times=-1, seconds=0.7)
+    world = make_world(orders=[plain_order(311), kit_order(312)], limits=limits_for(answer))
+    world.shop_fault(answer, method="POST", path=f"{ORDERS_PATH}/batch", times=-1, seconds=HANGS)
 
     world.walk(world.fetch())
 
@@ -170,9 +171,9 @@ def test_a_failed_mark_does_not_hold_up_the_export_and_is_made_up_for(
 def test_a_platform_that_cannot_be_asked_before_the_mark_closes_nothing(
     make_world: MakeWorld, answer: str
 ) -> None:
-    world = make_world(orders=[plain_order(321), kit_order(322)], limits=TIGHT)
+    world = make_world(orders=[plain_order(321), kit_order(322)], limits=limits_for(answer))
     bells = world.fetch()
-    world.shop_fault(answer, times=-1, seconds=0.7)
+    world.shop_fault(answer, times=-1, seconds=HANGS)
 
     world.walk(bells)
 

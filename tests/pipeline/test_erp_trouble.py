@@ -16,16 +16,20 @@ from app.ports.erp import Draft, ErpDocument, Told
 from app.sandbox.erp.faults import Fault
 from app.sandbox.erp.records import put
 from app.sync.reconfigure import Wanted, set_erp
-from tests.pipeline.world import TIGHT, Json, MakeWorld, World, kit_order, plain_order
+from tests.pipeline.world import HANGS, Json, MakeWorld, World, kit_order, limits_for, plain_order
 
 CREATING = {"default_customer": "", "create_customers": "true"}
 """Customers are made, so that their creation too is met by every fault."""
 
 KINDS = ("503", "429", "reset", "reset_after", "timeout_after", "late", "truncated", "html")
-IMPATIENT = {"http": "0.35", "soft": "2", "hard": "2.5", "lease": "3"}
-SHORT_LEASE = {"http": "0.4", "soft": "1.0", "hard": "1.1", "lease": "1.2"}
+SHORT_LEASE = {"http": "0.8", "soft": "1.0", "hard": "1.1", "lease": "1.2"}
 DONE = ("done", "deliver", "")
 _MOST_CALLS = 30
+
+
+def _silent(kind: str) -> Decimal:
+    """How long (s) the ERP waits before it commits, or says nothing."""
+    return Decimal("0.1") if kind == "late" else Decimal(str(HANGS))
 
 
 class _AtCall:
@@ -37,7 +41,7 @@ class _AtCall:
         self._nth = nth
         self._fault = {
             "kind": kind,
-            "seconds": Decimal("0.1") if kind == "late" else Decimal("0.4"),
+            "seconds": _silent(kind),
             "times": times,
         }
         self._take: Callable[..., Fault | None] = world.erp.faults.take
@@ -67,7 +71,7 @@ def test_a_fault_at_any_call_ends_with_one_document_and_one_customer_each(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     """One pair of orders for each call of the road, that call met by the fault; every pair before is read again each time."""
-    world = make_world(limits=IMPATIENT, erp_settings=CREATING)
+    world = make_world(limits=limits_for(kind), erp_settings=CREATING)
     orders: list[int] = []
     for nth in range(1, _MOST_CALLS):
         pair = [1000 + 2 * nth, 1001 + 2 * nth]
@@ -91,9 +95,8 @@ def test_a_fault_at_any_call_ends_with_one_document_and_one_customer_each(
 @pytest.mark.once
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_failed_item_sync_is_named_and_the_next_one_reads_all(make_world: MakeWorld, kind: str) -> None:
-    world = make_world(orders=[plain_order(605)], limits=TIGHT, items=False)
-    seconds = Decimal("0.1") if kind == "late" else Decimal("0.7")
-    world.erp.faults.order({"kind": kind, "match": {"path": "/items"}, "seconds": seconds})
+    world = make_world(orders=[plain_order(605)], limits=limits_for(kind), items=False)
+    world.erp.faults.order({"kind": kind, "match": {"path": "/items"}, "seconds": _silent(kind)})
     failed = world.sync_items()
     assert (failed.state, failed.new) == ("failed", 0)
     assert failed.reason
@@ -132,7 +135,7 @@ def _write_lost(world: World, kind: str, **more: Any) -> None:
 
 
 def test_a_lost_reply_is_being_verified_then_adopted(make_world: MakeWorld) -> None:
-    world = make_world(orders=[plain_order(611)], limits=TIGHT)
+    world = make_world(orders=[plain_order(611)])
     _write_lost(world, "reset_after")
 
     world.walk(world.fetch())
@@ -161,7 +164,7 @@ def test_a_write_that_commits_late_is_waited_for_and_adopted(make_world: MakeWor
 
 
 def test_a_write_that_never_happened_is_sent_again_only_after_t_late(make_world: MakeWorld) -> None:
-    world = make_world(orders=[plain_order(613)], limits=TIGHT)
+    world = make_world(orders=[plain_order(613)])
     _write_lost(world, "reset")
     world.walk(world.fetch())
     intent = world.rows("SELECT intent_at FROM rm_step WHERE kind = 'export'")[0]["intent_at"]
@@ -182,7 +185,7 @@ class _Killed(BaseException):
 def test_a_process_killed_around_the_write_leaves_one_document(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch, _case: str, written: bool
 ) -> None:
-    world = make_world(orders=[plain_order(616), kit_order(617)], limits=TIGHT, erp_settings=CREATING)
+    world = make_world(orders=[plain_order(616), kit_order(617)], erp_settings=CREATING)
     bells = world.fetch()
     world.walk(bells, last=Owed.ACKNOWLEDGE)
     erp = world.parts.peers.erp(world.parts.store.erps()[0])
@@ -212,7 +215,6 @@ def _seconds_between(first: str, second: str) -> float:
 def test_a_lost_customer_is_looked_up_and_not_made_twice(make_world: MakeWorld) -> None:
     world = make_world(
         orders=[plain_order(614, email="one@example.test"), plain_order(615, email="One@Example.test")],
-        limits=TIGHT,
         erp_settings=CREATING,
     )
     world.erp.faults.order({"kind": "reset_after", "match": {"method": "POST", "path": r"/customers$"}})
@@ -433,7 +435,7 @@ def test_a_total_that_differs_keeps_the_link_opens_an_error_and_is_never_posted_
 
 
 def test_a_lost_reply_with_another_total_keeps_the_link_too(make_world: MakeWorld) -> None:
-    world = make_world(orders=[plain_order(652)], erp_settings=TAXED, limits=TIGHT)
+    world = make_world(orders=[plain_order(652)], erp_settings=TAXED)
     _write_lost(world, "reset_after")
     world.run()
     _is_rejected(world, 652, "totals", "21.99")
