@@ -1,8 +1,9 @@
 """Upkeep as tasks: beat's tick, the sweeper, the item sync, and what is done about webhooks once a day."""
 
+from contextlib import suppress
 from typing import Any
 
-from celery import shared_task
+from celery import Celery, Task, shared_task
 
 from app.bootstrap import (
     DueSite,
@@ -36,8 +37,8 @@ def tick(**_from_a_newer_sender: Any) -> None:
         check_hooks.delay(site_id=site.id, site=site.name)
 
 
-@shared_task(name="ordersync.sweep", base=LoggedTask)
-def sweep_due(**_from_a_newer_sender: Any) -> None:
+@shared_task(name="ordersync.sweep", base=LoggedTask, bind=True)
+def sweep_due(self: Task, **_from_a_newer_sender: Any) -> None:
     """Ring what is due and was not rung lately."""
     program = program_of_process()
     sweep(
@@ -46,7 +47,20 @@ def sweep_due(**_from_a_newer_sender: Any) -> None:
         interval=program.settings.sweep_seconds,
         ring_run=_ring_run,
         ring_site=_ring_site,
+        waiting=_waiting(self.app),
     )
+
+
+def _waiting(app: Celery) -> int:
+    """How many messages of orders wait for a worker."""
+    with app.pool.acquire(block=True) as connection:
+        channel = connection.default_channel
+        found = 0
+        for name in ("orders", "owed"):
+            # One without messages is not there.
+            with suppress(*connection.channel_errors):
+                found += channel.queue_declare(queue=name, passive=True).message_count
+        return found
 
 
 def _ring_run(run: UnreadRun) -> None:

@@ -20,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from app.db.types import Exact, Flag, LongText, UtcTime
+from app.db.types import Bookmarked, Exact, Flag, LongText, UtcTime
 from app.domain.road import STEP_UNFINISHED, UNFINISHED, Owed, Stage, State, StepState
 
 metadata = MetaData(
@@ -107,6 +107,9 @@ sites = _table(
     # By how many seconds the platform's clock went before ours when it was last asked, and when it was last read far back.
     Column("clock_ahead", Float),
     Column("wide_read_at", UtcTime),
+    # Where a reading, or a look far back, that was cut off goes on; NULL where none was.
+    Column("bookmark", Bookmarked),
+    Column("wide_bookmark", Bookmarked),
     # Readings that failed since the last that did not; NULL is none.
     Column("failures", Integer),
     # Where the platform sends its webhooks, the secrets they are checked against (encrypted), and when to look after them.

@@ -1,5 +1,6 @@
 """Column types that mean the same on SQLite, PostgreSQL and MariaDB."""
 
+import json
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -9,6 +10,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from app.db.amounts import shortened
+from app.domain.reading import Bookmark, Position
 
 LongText = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
 
@@ -53,6 +55,31 @@ class UtcTime(TypeDecorator[datetime]):
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         return None if value is None else value.replace(tzinfo=UTC)
+
+
+class Bookmarked(TypeDecorator[Bookmark]):
+    """Where a reading goes on, as a line of JSON."""
+
+    impl = String(255)
+    cache_ok = True
+
+    def process_bind_param(self, value: Bookmark | None, dialect: Dialect) -> str | None:
+        if value is None:
+            return None
+        at = value.position
+        times = {"since": at.since, "resume": at.resume, "begun": value.begun}
+        written = {name: None if time is None else time.isoformat() for name, time in times.items()}
+        return json.dumps({**written, "page": at.page, "back": at.back})
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Bookmark | None:
+        if value is None:
+            return None
+        kept = json.loads(value)
+        since, resume = (
+            None if kept[name] is None else datetime.fromisoformat(kept[name]) for name in ("since", "resume")
+        )
+        position = Position(since=since, page=kept["page"], back=kept["back"], resume=resume)
+        return Bookmark(position, begun=datetime.fromisoformat(kept["begun"]))
 
 
 class Exact(TypeDecorator[Decimal]):

@@ -31,6 +31,19 @@ class Position:
         return self.page > 1 or self.back
 
 
+@dataclass(frozen=True, slots=True)
+class Bookmark:
+    """Where a pass over what changed goes on, should it be cut off.
+
+    More may bear the times of an overlap than can be read in one go: a pass that began anew each time would never come to its end.
+    `begun` belongs to the whole pass, however often it was cut off: for new orders the Date of its first answer, beyond which the
+    cursor must not get; for the look far back when that was begun, by our clock.
+    """
+
+    position: Position
+    begun: datetime
+
+
 def start(cursor: Cursor | None, *, overlap: timedelta, floor: datetime | None) -> Position:
     """The first page of a run. With an overlap, because rows appear late and share seconds; never before `floor`."""
     since = None if cursor is None else cursor.modified_at - overlap

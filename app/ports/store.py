@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from app.domain import document
 from app.domain.kits import Kits
 from app.domain.order import Order
-from app.domain.reading import Cursor
+from app.domain.reading import Bookmark, Cursor
 from app.domain.road import Link, Owed, Stage, State, StepState, links_from
 from app.ports.audit import AuditStore
 from app.ports.certificates import Certificate, NewCertificate, StoredOrder
@@ -47,7 +47,8 @@ class Site:
     """A configured sales channel. `credentials` and `hook_secrets` are as stored: encrypted.
 
     `clock_ahead` is by how many seconds its clock went before ours when it was last asked, `failures` how many readings have
-    failed since the last that did not. `hook_url` is where its platform sends webhooks, empty where it sends none.
+    failed since the last that did not. `bookmark` is where a reading that was cut off goes on, `wide_bookmark` where a look far back
+    does. `hook_url` is where its platform sends webhooks, empty where it sends none.
     """
 
     id: int
@@ -68,6 +69,8 @@ class Site:
     paused_reason: str | None
     clock_ahead: float | None = None
     wide_read_at: datetime | None = None
+    bookmark: Bookmark | None = None
+    wide_bookmark: Bookmark | None = None
     failures: int = 0
     hook_url: str = ""
     hook_secrets: str = ""
@@ -470,10 +473,13 @@ class Store(AuditStore, DeskStore, ExplainingStore, RetentionStore, Protocol):
         read_at: datetime,
         limit: int,
         cursor_after: Mapping[int, Cursor | None],
+        bookmark: Bookmark | None = None,
+        wide: bool = False,
     ) -> Stored:
-        """Store a page: new orders, new versions, and the cursor, in one transaction.
+        """Store a page: new orders, new versions, the cursor, and the bookmark (`wide`: that of the look far back), in one transaction.
 
-        `limit` counts unseen orders only. `cursor_after[n]` is the cursor once the first n rows are stored.
+        `limit` counts unseen orders only. `cursor_after[n]` is the cursor once the first n rows are stored. The bookmark stays where
+        it was when not all rows were.
         """
         ...
 
@@ -504,7 +510,10 @@ class Store(AuditStore, DeskStore, ExplainingStore, RetentionStore, Protocol):
     def note_clock(
         self, site_id: int, token: str, *, clock_ahead: float | None, wide_at: datetime | None = None
     ) -> None:
-        """How far the platform's clock is ahead of ours, and up to when what is stamped far back was looked for, by ours."""
+        """How far the platform's clock is ahead of ours, and up to when what is stamped far back was looked for, by ours.
+
+        With `wide_at` that look is over, and its bookmark gone.
+        """
         ...
 
     def count_failure(self, site_id: int, *, failed: bool) -> int:

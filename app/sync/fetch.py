@@ -8,7 +8,7 @@ from decimal import Decimal
 import structlog
 
 from app.domain.money import ZERO
-from app.domain.reading import Cursor, Position, cursors, far_back, following, jump, set_back, start
+from app.domain.reading import Bookmark, Cursor, Position, cursors, far_back, following, jump, set_back, start
 from app.domain.road import Stage
 from app.errors import Held, Misconfigured, OrderSyncError, Retry, UsageError
 from app.ports.sales_channel import Page, SalesChannel, Seen
@@ -35,7 +35,7 @@ class FetchResult:
     """How a fetch ended: `read`, `paused`, `failed`, `busy`, `not_due` or `unfinished`, and the run it belongs to.
 
     `unfinished`: its time was up, or the account's limits held it; the run is still unread, and fetching for it again, in
-    `again_in` seconds, goes on where this stopped.
+    `again_in` seconds, goes on where this stopped, as does any other reading of the site.
     """
 
     run_id: int | None
@@ -198,6 +198,17 @@ class _Asked:
     read_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class _Wide:
+    """A look far back: when it was begun, and how far what was read anyway begins."""
+
+    begun: datetime
+    until: datetime
+
+    def is_behind(self, position: Position) -> bool:
+        return position.since is not None and position.since >= self.until
+
+
 class _Reading:
     """One pass over what changed since the cursor."""
 
@@ -224,14 +235,15 @@ class _Reading:
         self._answered_at: datetime | None = None
         self._clock_ahead = site.clock_ahead
         self._is_clock_noted = self._is_full = False
-        self._passed: datetime | None = None
+        self._begun_before = None if site.bookmark is None else site.bookmark.begun
         # A run that was cut off, or had no time left, has part of its orders already.
         self._limit = self._options.max_orders_per_run - parts.store.first_seen_in(run_id)
         self.new = self.again = self.skipped = 0
 
     def run(self) -> bool:
         """Read to the end or to the run's limit. Returns whether that was reached before the time was up."""
-        position = start(self._cursor, overlap=self._options.overlap, floor=self._options.min_order_date)
+        kept = self._site.bookmark
+        position = self._start() if kept is None else kept.position
         first = self._ask(position)
         if not first.page.rows:
             self._doubt_empty()
@@ -239,33 +251,36 @@ class _Reading:
         if moved:
             log.warning("clock_was_set", site=self._site.name, seconds=round(moved.total_seconds()))
             self._cursor = set_back(self._cursor, by=moved)
-            position = start(self._cursor, overlap=self._options.overlap, floor=self._options.min_order_date)
+            position = self._start()
             first = self._ask(position)
-        reached = self._read_from(position, first, until=None)
+        reached = self._read_from(position, first)
         if reached and not self._is_full:
             self._look_far_back(position)
         return reached
 
-    def _read_from(self, position: Position, answer: "_Asked | None", *, until: datetime | None) -> bool:
-        """Page after page, `answer` being the first, to the end, to `until` or to the limit. False where the time was up."""
+    def _start(self) -> Position:
+        return start(self._cursor, overlap=self._options.overlap, floor=self._options.min_order_date)
+
+    def _read_from(self, position: Position, answer: "_Asked | None", *, wide: "_Wide | None" = None) -> bool:
+        """Page after page, `answer` being the first, to the end, to the limit or as far as `wide` goes. False where the time was up."""
         following_one: Position | None = position
         while following_one is not None and self.new < self._limit:
-            if until is not None and following_one.since is not None and following_one.since > until:
+            if wide is not None and wide.is_behind(following_one):
                 return True
             position = following_one
             answer = self._ask(position) if answer is None else answer
-            page = answer.page
-            stored = self._store(page, position, answer.read_at)
+            times = [row.modified_at for row in answer.page.rows if row.modified_at is not None]
+            following_one = following(
+                position, last_modified_at=max(times, default=None), more=answer.page.more
+            )
+            stored = self._store(answer, position, following_one, wide=wide)
             self._note_clock()
-            self._passed = position.since
             if stored.full:
                 # What was not read comes with the next run: the cursor stands at the last stored row.
                 self._is_full = True
                 return True
-            if self._parts.ticks() > self._deadline:
+            if following_one is not None and self._parts.ticks() > self._deadline:
                 return False
-            times = [row.modified_at for row in page.rows if row.modified_at is not None]
-            following_one = following(position, last_modified_at=max(times, default=None), more=page.more)
             answer = None
         self._is_full = self._is_full or following_one is not None
         return True
@@ -275,7 +290,7 @@ class _Reading:
         page = self._channel.changed(position, page_size=PAGE_SIZE)
         if self._answered_at is None:
             # A platform that does not tell its time is measured by ours, and one whose clock is fast as well.
-            self._answered_at = min(page.answered_at or read_at, read_at)
+            self._answered_at = min(page.answered_at or read_at, read_at, self._begun_before or read_at)
         return _Asked(page, read_at)
 
     def _clock_jump(self, first: "_Asked") -> timedelta:
@@ -296,28 +311,25 @@ class _Reading:
         """Once an hour what is stamped long before the cursor is looked at again, as far as there is time.
 
         An order can be stamped an hour late by a clock that we do not see; where it was, this finds it. What was just read
-        is not read again.
+        is not read again, and a look that was cut off goes on with the next reading.
         """
         now = self._parts.store.now()
         if read_from.since is None:
             self._note_clock(wide_at=now)
             return
         site, overlap = self._site, self._options.overlap
-        since = far_back(
-            site.cursor, last=site.wide_read_at, clock_ahead=site.clock_ahead, now=now, overlap=overlap
-        )
-        if since is None:
-            return
-        floor = self._options.min_order_date
-        since = since if floor is None else max(since, floor)
-        self._passed = None
-        if since >= read_from.since or (
-            self._read_from(Position(since=since), None, until=read_from.since) and not self._is_full
-        ):
-            self._note_clock(wide_at=now)
-        elif self._passed is not None and site.wide_read_at is not None and self._passed > since:
-            # The next look goes on where this one was cut off.
-            self._note_clock(wide_at=site.wide_read_at + (self._passed - since))
+        kept = site.wide_bookmark
+        if kept is None:
+            since = far_back(
+                site.cursor, last=site.wide_read_at, clock_ahead=site.clock_ahead, now=now, overlap=overlap
+            )
+            if since is None:
+                return
+            floor = self._options.min_order_date
+            kept = Bookmark(Position(since=since if floor is None else max(since, floor)), begun=now)
+        wide = _Wide(begun=kept.begun, until=read_from.since)
+        if self._read_from(kept.position, None, wide=wide) and not self._is_full:
+            self._note_clock(wide_at=wide.begun)
 
     def _doubt_empty(self) -> None:
         """An empty list after orders have been read is either quiet times or a broken order table: ask whether any are left."""
@@ -326,12 +338,17 @@ class _Reading:
                 "The platform answers that it has no orders at all, although some were read before; its order table may be broken."
             )
 
-    def _store(self, page: Page, position: Position, read_at: datetime) -> Stored:
+    def _store(
+        self, answer: "_Asked", position: Position, next_one: Position | None, *, wide: "_Wide | None"
+    ) -> Stored:
+        page, read_at = answer.page, answer.read_at
+        answered_at = self._answered_at or read_at
+        begun = answered_at if wide is None else wide.begun
         after = cursors(
             self._cursor,
             rows=[(row.modified_at, row.platform_order_id) for row in page.rows],
             position=position,
-            answered_at=self._answered_at or read_at,
+            answered_at=answered_at,
             overlap=self._options.overlap,
         )
         sightings = [sighting(self._site, row, skip=skip_reason(row, self._options)) for row in page.rows]
@@ -343,6 +360,8 @@ class _Reading:
             read_at=read_at,
             limit=self._limit - self.new,
             cursor_after=after,
+            bookmark=None if next_one is None else Bookmark(next_one, begun=begun),
+            wide=wide is not None,
         )
         if stored.lost_lease:
             raise Retry("This run took longer than its lease and another has taken over.")

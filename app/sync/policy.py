@@ -19,6 +19,12 @@ MAX_LOOKS_CUT_OFF = 20
 SWEEPS_BEFORE_RINGING_AGAIN = 3
 """A due row that was rung so many sweeps ago and still waits is rung again: its message was lost, or will do no harm."""
 
+ENOUGH_WAITING = 100
+"""Messages. While so many wait for a worker, what is due most likely has its message among them."""
+
+RUNG_AMONG_MANY = 100
+"""Rows that a sweep rings of each kind all the same: one that did lose its message comes to its turn in any flood."""
+
 HOOKS_CHECKED_EVERY = timedelta(days=1)
 """How often it is seen that a platform still sends its webhooks."""
 

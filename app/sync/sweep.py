@@ -6,7 +6,7 @@ from app.ports.deliveries import DueSite
 from app.ports.store import Run, UnreadRun
 from app.sync.fetch import Ring
 from app.sync.parts import Parts
-from app.sync.policy import DELIVERIES_KEPT, SWEEPS_BEFORE_RINGING_AGAIN
+from app.sync.policy import DELIVERIES_KEPT, ENOUGH_WAITING, RUNG_AMONG_MANY, SWEEPS_BEFORE_RINGING_AGAIN
 from app.sync.telling import tell_summary
 
 _MOST = 2_000
@@ -27,11 +27,13 @@ def sweep(
     interval: float,
     ring_run: RingRun | None = None,
     ring_site: RingSite | None = None,
+    waiting: int = 0,
 ) -> int:
     """Ring everything due that nobody was told of lately. Returns how many batches, and sites with deliveries, were rung.
 
-    `interval` is the number of seconds between two sweeps. This alone moves every order to its end, and every run that was
-    begun, should every other message be lost.
+    `interval` is the number of seconds between two sweeps, `waiting` how many messages wait for a worker: a backlog of a day
+    would be rung again and again otherwise. This alone moves every order to its end, and every run that was begun, should
+    every other message be lost.
     """
     quiet = interval * SWEEPS_BEFORE_RINGING_AGAIN
     if ring_run is not None:
@@ -43,7 +45,8 @@ def sweep(
             ring_site(site)
             named += 1
     parts.store.release_known()
-    bells = parts.store.due(rung_before=quiet, limit=_MOST)
+    limit = _MOST if waiting < ENOUGH_WAITING else RUNG_AMONG_MANY
+    bells = parts.store.due(rung_before=quiet, limit=limit)
     for bell in bells:
         ring(bell)
     close_runs(parts)

@@ -30,3 +30,4 @@ def test_both_backlogs_are_drained_and_the_memory_is_told_along_the_way(tmp_path
     assert found["ratio"] > 0
     assert found["memory"][-1]["exported"] == 120
     assert all(sample["main_mb"] > 0 and sample["children_mb"] > 0 for sample in found["memory"])
+    assert found["replaced"] == 0

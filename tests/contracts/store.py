@@ -16,7 +16,7 @@ import pytest
 
 from app.domain.kits import Component
 from app.domain.order import Address, Line, LineType, Order, Payment, Verdict
-from app.domain.reading import Cursor
+from app.domain.reading import Bookmark, Cursor
 from app.domain.road import Owed, Stage, State, StepState
 from app.errors import UsageError
 from app.ports.erp import ErpDocument, ErpItem, ItemKind
@@ -201,6 +201,8 @@ class World:
         read_at: datetime | None = None,
         limit: int = 100,
         cursors: Mapping[int, Cursor | None] | None = None,
+        bookmark: Bookmark | None = None,
+        wide: bool = False,
     ) -> Stored:
         """Store a page under the site's lease and give the lease back."""
         token = self.store.claim_site(self.site_id, lease_seconds=LEASE)
@@ -214,6 +216,8 @@ class World:
                 read_at=self.clock() if read_at is None else read_at,
                 limit=limit,
                 cursor_after=dict.fromkeys(range(len(rows) + 1)) if cursors is None else cursors,
+                bookmark=bookmark,
+                wide=wide,
             )
         finally:
             self.store.release_site(self.site_id, token, next_run=None)

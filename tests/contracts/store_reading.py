@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
+from app.domain.reading import Bookmark, Position
 from app.domain.road import Owed, Stage, State, StepState
 from app.domain.trail import digest
 from app.ports.certificates import NewCertificate
@@ -174,6 +175,41 @@ class ReadByIdContract:
         assert (world.site().clock_ahead, world.site().wide_read_at) == (-3.5, None)
         world.store.note_clock(world.site_id, token, clock_ahead=-3.5, wide_at=START)
         assert world.site().wide_read_at == START
+
+    def test_where_a_reading_goes_on_is_kept_with_its_page_and_only_with_a_whole_one(
+        self, world: World
+    ) -> None:
+        at = START + timedelta(microseconds=250_000)
+        marks = [
+            Bookmark(Position(since=None), begun=START),
+            Bookmark(Position(since=at, page=7), begun=at),
+            Bookmark(Position(since=START, page=3, back=True, resume=at), begun=START),
+        ]
+        for mark in marks:
+            world.read(seen("1"), bookmark=mark)
+            assert (world.site().bookmark, world.site().wide_bookmark) == (mark, None)
+        assert world.read(seen("2"), seen("3"), limit=1).full
+        assert world.site().bookmark == marks[-1]
+        world.read(seen("1"), bookmark=marks[1], wide=True)
+        assert (world.site().bookmark, world.site().wide_bookmark) == (marks[-1], marks[1])
+        world.read(seen("1"))
+        assert (world.site().bookmark, world.site().wide_bookmark) == (None, marks[1])
+
+    def test_a_look_far_back_that_is_over_goes_on_nowhere(self, world: World) -> None:
+        kept, wide = (
+            Bookmark(Position(since=START), begun=START),
+            Bookmark(Position(since=START, page=2), begun=START),
+        )
+        world.read(seen("1"), bookmark=kept)
+        world.read(seen("1"), bookmark=wide, wide=True)
+        token = world.store.claim_site(world.site_id, lease_seconds=LEASE)
+        assert token is not None
+        world.store.note_clock(world.site_id, token, clock_ahead=0.0)
+        assert world.site().wide_bookmark == wide
+        world.store.note_clock(world.site_id, "another's", clock_ahead=0.0, wide_at=START)
+        assert world.site().wide_bookmark == wide
+        world.store.note_clock(world.site_id, token, clock_ahead=0.0, wide_at=START)
+        assert (world.site().bookmark, world.site().wide_bookmark) == (kept, None)
 
     def test_failures_are_counted_in_a_row(self, world: World) -> None:
         counted = [

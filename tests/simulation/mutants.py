@@ -100,7 +100,8 @@ def _not_early(now: datetime, *, windows: tuple[Window, ...], early: timedelta) 
 _store_of_reading = fetch._Reading._store
 
 
-def _cursor_first(self: Any, page: Any, position: Any, read_at: datetime) -> Any:
+def _cursor_first(self: Any, answer: Any, position: Any, next_one: Any, *, wide: Any) -> Any:
+    page, read_at = answer.page, answer.read_at
     after = cursors(
         self._cursor,
         rows=[(row.modified_at, row.platform_order_id) for row in page.rows],
@@ -117,7 +118,7 @@ def _cursor_first(self: Any, page: Any, position: Any, read_at: datetime) -> Any
         limit=self._limit,
         cursor_after={0: after[len(page.rows)]},
     )
-    return _store_of_reading(self, page, position, read_at)
+    return _store_of_reading(self, answer, position, next_one, wide=wide)
 
 
 def _mark_then_write(all_parts: parts.Parts, *, batch_id: int) -> steps.StepResult:
@@ -264,6 +265,7 @@ MUTANTS = (
         "the intent to send is stored after sending",
         ("duplicated",),
         _replaced(export._Export, "_write", _write_then_intend),
+        caught_within=1500,
     ),
     Mutant(
         "intent-forgotten",

@@ -1,7 +1,7 @@
 """The processes: workers that run the real tasks' bodies, two beats, the webhook receiver; and the broker, which may lose anything."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -51,7 +51,10 @@ class _Retried(Exception):
 
 
 class _Task:
-    """What a task's body asks of Celery."""
+    """What a task's body asks of Celery. `request.chain` is what follows; the body may drop it."""
+
+    def __init__(self, chain: Sequence[Link]) -> None:
+        self.request = SimpleNamespace(chain=chain)
 
     def retry(self, *, countdown: float, exc: Exception) -> Exception:
         raise _Retried(countdown) from exc
@@ -137,22 +140,25 @@ class Worker:
         actor = self._actor
         try:
             actor.point("at the task's begin")
-            self._body(message)
+            behind = self._body(message)
             actor.point("before the next link is sent")
         except _Retried as retried:
             self._broker.send(message, by=actor, countdown=retried.countdown)
         except (Away, TimeUp) as error:
             actor.scheduler.tell(actor.name, f"fails: {type(error).__name__}")
         else:
-            if len(message.links) > 1:
-                self._broker.send(Message("step", message.arguments, message.links[1:]), by=actor)
+            if behind:
+                self._broker.send(Message("step", message.arguments, tuple(behind)), by=actor)
 
-    def _body(self, message: Message) -> None:
-        """The tasks' bodies, as `tasks` has them."""
+    def _body(self, message: Message) -> Sequence[Link] | None:
+        """The tasks' bodies, as `tasks` has them. Returns the links that follow."""
         parts, arguments = self.parts, message.arguments
         match message.task:
             case "step":
-                tasks.road._step(_Task(), message.links[0], **arguments)
+                task = _Task(message.links[1:])
+                tasks.road._step(task, message.links[0], **arguments)
+                behind: Sequence[Link] | None = task.request.chain
+                return behind
             case "fetch":
                 result = pipeline.fetch(parts, **arguments, ring=self.ring)
                 if result.state == "unfinished":
@@ -173,6 +179,7 @@ class Worker:
                 self._start_what_is_due()
             case _:
                 sync_items(parts, **arguments)
+        return None
 
     def _start_what_is_due(self) -> None:
         due = tick(self.parts)

@@ -5,7 +5,7 @@ import itertools
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from tests.fixtures.databases import FILE, SqliteDatabases
 from tests.sync.test_promises import World
 
 EXAMPLES = int(os.environ.get("ORDERSYNC_READING_EXAMPLES", "40"))
+MOST_READINGS = 60
 HOUR = timedelta(hours=1)
 NOON = datetime(2026, 3, 17, 12, 0, 0, tzinfo=UTC)
 
@@ -45,6 +46,7 @@ class Moving(FakeSalesChannel):
         super().__init__()
         self.guesses = guesses
         self.story: list[Event] = []
+        self.pages = 0
         self.edits: dict[str, int] = {}
         self.stamps_off = timedelta(0)
         self.date_off = timedelta(0)
@@ -96,6 +98,7 @@ class Moving(FakeSalesChannel):
     def changed(self, position: Position, *, page_size: int) -> Page:
         """A page of five."""
         del page_size
+        self.pages += 1
         if self.story:
             self.happen(self.story.pop(0))
         page = super().changed(position, page_size=5)
@@ -127,9 +130,20 @@ class Told:
     channel: Moving
     bells: list[Bell] = field(default_factory=list)
 
-    def read(self) -> None:
+    def read(self) -> bool:
+        """One reading. Returns whether it came to its end in its time; an empty shop is doubted, which is one too."""
         run_id = self.world.store.open_run(kind="orders", site_id=self.world.site_id)
-        pipeline.fetch(self.world.parts, site_id=self.world.site_id, run_id=run_id, ring=self.bells.append)
+        found = pipeline.fetch(
+            self.world.parts, site_id=self.world.site_id, run_id=run_id, ring=self.bells.append
+        )
+        return found.state != "unfinished"
+
+    def read_whole(self) -> int:
+        """Read until a reading comes to its end. Returns how many it took."""
+        for count in range(1, MOST_READINGS):
+            if self.read():
+                return count
+        raise AssertionError("the reading never comes to its end")
 
     def missing(self) -> set[str]:
         """The eligible orders that are not stored as they stand now."""
@@ -180,15 +194,27 @@ _numbers = itertools.count()
 
 
 def tell(
-    story: list[Event], *, guesses: bool, template: Path, folder: Path, pauses: Sequence[int] = (600,)
+    story: list[Event],
+    *,
+    guesses: bool,
+    template: Path,
+    folder: Path,
+    pauses: Sequence[int] = (600,),
+    pages: int = 1000,
 ) -> Told:
-    """Read again and again while the story goes on, and then as often as an hour of quiet needs."""
+    """Read again and again while the story goes on, and then as often as an hour of quiet needs.
+
+    `pages`: after so many the time of a reading is up.
+    """
     channel = Moving(guesses=guesses)
     path = folder / f"{next(_numbers)}.db"
     shutil.copy(template, path)
     world = World.on(f"sqlite:///{path}", channel)
     channel.world = world
     channel.pass_time(0)
+    limits = world.parts.limits
+    seconds = (limits.soft_time_limit - limits.http_timeout) / (pages - 0.5)
+    world.parts = replace(world.parts, ticks=lambda: channel.pages * seconds)
     told = Told(world, channel)
     channel.story = list(story)
     pause = itertools.cycle(pauses)
@@ -196,7 +222,9 @@ def tell(
         told.read()
         channel.pass_time(next(pause))
     for _ in range(4):
-        told.read()
+        told.read_whole()
+        while world.store.sites()[0].wide_bookmark is not None:
+            told.read_whole()
         channel.pass_time(2400)
     return told
 
@@ -206,11 +234,12 @@ def tell(
 @given(
     story=stories(),
     pauses=st.lists(st.sampled_from([60, 600, 4000, 12_000]), min_size=1, max_size=4),
+    pages=st.sampled_from([1, 2, 3, 1000, 1000]),
 )
-def test_every_order_is_stored_as_it_last_stood_and_none_is_taken_in_twice(
-    guesses: bool, template: Path, folder: Path, story: list[Event], pauses: list[int]
+def test_every_order_is_stored_as_it_last_stood_and_none_is_taken_in_twice(  # noqa: PLR0917 - as hypothesis names them
+    guesses: bool, template: Path, folder: Path, story: list[Event], pauses: list[int], pages: int
 ) -> None:
-    told = tell(story, guesses=guesses, template=template, folder=folder, pauses=pauses)
+    told = tell(story, guesses=guesses, template=template, folder=folder, pauses=pauses, pages=pages)
     try:
         assert told.missing() == set()
         for key, hashes, times in told.history():
@@ -254,6 +283,35 @@ def test_a_clock_that_is_seen_to_be_set_back_delays_no_order(template: Path, fol
         told.channel.happen(Event(60, "add"))
         told.read()
         assert told.missing() == set()
+
+
+@pytest.mark.parametrize("guesses", [False, True], ids=["pages that name the next", "pages that are full"])
+def test_more_orders_in_one_second_than_one_reading_can_read_are_all_read_and_so_is_what_comes_after(
+    guesses: bool, template: Path, folder: Path
+) -> None:
+    """As after an import into the shop: a reading that began anew each time would never get past them."""
+    story = [Event(60, "add"), Event(600, "crowd", 60), Event(1, "add")]
+    told = tell(story, guesses=guesses, template=template, folder=folder, pages=3)
+    assert len(told.channel.orders) == 63
+    assert told.missing() == set()
+    # Time and again within the overlap, and far back.
+    for key in sorted(told.channel.orders, key=int):
+        told.channel.edit(key)
+    told.channel.happen(Event(1, "add"))
+    assert told.read_whole() > 3
+    assert told.missing() == set()
+    # Behind the cursor and its overlap, only the look far back comes by them again.
+    told.channel.happen(Event(1200, "add"))
+    told.read_whole()
+    told.channel.pass_time(3700)
+    told.read_whole()
+    assert told.world.store.sites()[0].wide_bookmark is not None
+    looks = 1
+    while told.world.store.sites()[0].wide_bookmark is not None:
+        told.read_whole()
+        looks += 1
+        assert looks < MOST_READINGS
+    assert looks > 3
 
 
 def test_an_order_that_is_gone_or_cancelled_is_not_taken_in(template: Path, folder: Path) -> None:

@@ -157,6 +157,8 @@ def _site(row: Row[Any]) -> Site:
         paused_reason=row.paused_reason,
         clock_ahead=row.clock_ahead,
         wide_read_at=row.wide_read_at,
+        bookmark=row.bookmark,
+        wide_bookmark=row.wide_bookmark,
         failures=row.failures or 0,
         hook_url=row.hook_url or "",
         hook_secrets=row.hook_secrets or "",

@@ -16,7 +16,7 @@ from app.db.store.upkeep import as_run, run_counts
 from app.db.tables import batches, events, inbox, orders, runs, sites, steps, threads
 from app.db.types import storable
 from app.domain.cards import masked
-from app.domain.reading import Cursor
+from app.domain.reading import Bookmark, Cursor
 from app.domain.road import SENT, STEP_UNFINISHED, UNFINISHED, Owed, Stage, State, StepState
 from app.domain.trail import digest
 from app.ports.sales_channel import Seen
@@ -121,8 +121,10 @@ class Reading(Base):
         read_at: datetime,
         limit: int,
         cursor_after: Mapping[int, Cursor | None],
+        bookmark: Bookmark | None = None,
+        wide: bool = False,
     ) -> Stored:
-        """Store a page: new orders, new versions, and the cursor, in one transaction."""
+        """Store a page: new orders, new versions, the cursor and the bookmark, in one transaction."""
         with self._writing() as connection:
             owner = (
                 select(sites.c.id)
@@ -142,12 +144,15 @@ class Reading(Base):
                 page.add(sighting)
                 kept += 1
             stored = page.flush(full=full)
+            values: dict[str, Any] = {}
+            if not full:
+                values["wide_bookmark" if wide else "bookmark"] = bookmark
             cursor = cursor_after[kept]
             if cursor is not None:
+                values |= {"cursor_modified": cursor.modified_at, "cursor_order_id": cursor.platform_order_id}
+            if values:
                 connection.execute(
-                    update(sites)
-                    .where(sites.c.id == site_id, sites.c.lease_token == token)
-                    .values(cursor_modified=cursor.modified_at, cursor_order_id=cursor.platform_order_id)
+                    update(sites).where(sites.c.id == site_id, sites.c.lease_token == token).values(**values)
                 )
             return stored
 
@@ -210,7 +215,7 @@ class Reading(Base):
         with self._writing() as connection:
             values: dict[str, Any] = {"clock_ahead": clock_ahead}
             if wide_at is not None:
-                values["wide_read_at"] = wide_at
+                values |= {"wide_read_at": wide_at, "wide_bookmark": None}
             connection.execute(
                 update(sites).where(sites.c.id == site_id, sites.c.lease_token == token).values(**values)
             )

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.domain.cards import masked
-from app.domain.reading import Cursor
+from app.domain.reading import Bookmark, Cursor
 from app.domain.road import SENT, STEP_UNFINISHED, UNFINISHED, Owed, Stage, State, StepState
 from app.domain.trail import digest
 from app.ports.sales_channel import Seen
@@ -77,6 +77,8 @@ class Reading(Upkeep):
         read_at: datetime,
         limit: int,
         cursor_after: Mapping[int, Cursor | None],
+        bookmark: Bookmark | None = None,
+        wide: bool = False,
     ) -> Stored:
         site = self.data.sites.rows[site_id]
         if site.lease_token != token:
@@ -94,6 +96,8 @@ class Reading(Upkeep):
         stored = page.flush(full=full)
         if cursor is not None:
             change(site, cursor_modified=cursor.modified_at, cursor_order_id=cursor.platform_order_id)
+        if not full:
+            change(site, **{"wide_bookmark" if wide else "bookmark": bookmark})
         return stored
 
     def store_read(
@@ -132,7 +136,9 @@ class Reading(Upkeep):
     ) -> None:
         site = self.data.sites.rows[site_id]
         if site.lease_token == token:
-            change(site, clock_ahead=clock_ahead, wide_read_at=wide_at or site.wide_read_at)
+            change(site, clock_ahead=clock_ahead)
+            if wide_at is not None:
+                change(site, wide_read_at=wide_at, wide_bookmark=None)
 
     def count_failure(self, site_id: int, *, failed: bool) -> int:
         site = self.data.sites.rows[site_id]
