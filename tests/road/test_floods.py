@@ -1,15 +1,20 @@
 """A flood in one queue keeps off nothing that could end it."""
 
 import time
+from collections import Counter
 
 import pytest
 
+from app.domain.road import Stage
 from app.passes import connect
+from app.ports.store import Bell
 from tests.road.conftest import Middleware
+from workers.application import make_app
 
 pytestmark = pytest.mark.slow
 
 FLOOD = 3_000
+TIMES = 40
 
 
 def test_the_item_sync_and_the_sweeper_run_while_a_flood_of_steps_waits(middleware: Middleware) -> None:
@@ -25,3 +30,25 @@ def test_the_item_sync_and_the_sweeper_run_while_a_flood_of_steps_waits(middlewa
         time.sleep(0.05)
     with connect(middleware.broker) as client:
         assert client.llen("orders") > FLOOD / 3
+
+
+def test_a_batch_that_was_rung_many_times_over_costs_one_task_each_time(middleware: Middleware) -> None:
+    middleware.start_worker(concurrency=1)
+    middleware.wait(middleware.start_run())
+    before = _done(middleware)
+    for _ in range(TIMES):
+        middleware.workers.ring(Bell(batch_id=1, link=Stage.NORMALIZE))
+    deadline = time.monotonic() + 30
+    while _done(middleware)["ordersync.normalize"] < before["ordersync.normalize"] + TIMES:
+        assert time.monotonic() < deadline, "the batch was not looked at"
+        time.sleep(0.05)
+    with connect(middleware.broker) as client:
+        assert client.llen("orders") == 0
+    assert _done(middleware) - before == {"ordersync.normalize": TIMES}
+
+
+def _done(middleware: Middleware) -> Counter[str]:
+    """How many tasks of each kind its worker has received."""
+    app = make_app(middleware.program.settings, url=middleware.broker)
+    (found,) = (app.control.inspect(timeout=5).stats() or {}).values()
+    return Counter(found["total"])

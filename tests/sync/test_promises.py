@@ -20,6 +20,7 @@ from app.sync import pipeline
 from app.sync.inline import STEPS
 from app.sync.options import read_erp_settings, read_site_settings
 from app.sync.parts import Limits, Parts
+from app.sync.policy import ENOUGH_WAITING, RUNG_AMONG_MANY
 from app.sync.sweep import sweep
 from tests.contracts.erp import Trouble
 from tests.fakes.erp import FakeErp
@@ -164,6 +165,28 @@ def world(database: Database) -> Iterator[World]:
     made = World(database.url, default_customer="WEB")
     yield made
     made.engine.dispose()
+
+
+def test_while_many_messages_wait_a_sweep_rings_little_and_still_comes_by_everything(world: World) -> None:
+    """A backlog of a day has its messages in the queue: ringing it with every sweep would double and treble the work."""
+    for number in range(RUNG_AMONG_MANY + 50):
+        world.shop.put(fake_body(order_id=str(number)))
+    # One run takes a hundred.
+    world.fetch()
+    world.fetch()
+
+    def swept(*, waiting: int) -> list[int]:
+        bells: list[Bell] = []
+        sweep(world.parts, ring=bells.append, interval=10, waiting=waiting)
+        return sorted(bell.batch_id for bell in bells)
+
+    world.advance(minutes=1)
+    first = swept(waiting=ENOUGH_WAITING)
+    second = swept(waiting=ENOUGH_WAITING)
+    assert (len(first), len(second)) == (1, 1)
+    assert swept(waiting=ENOUGH_WAITING) == []
+    world.advance(minutes=1)
+    assert swept(waiting=ENOUGH_WAITING - 1) == sorted(first + second)
 
 
 def test_an_order_that_was_closed_and_is_wanted_again_is_exported_once(world: World) -> None:
