@@ -4,6 +4,7 @@ from contextlib import suppress
 from typing import Any
 
 from celery import Celery, Task, shared_task
+from kombu.exceptions import OperationalError
 
 from app.bootstrap import (
     DueSite,
@@ -53,14 +54,14 @@ def sweep_due(self: Task, **_from_a_newer_sender: Any) -> None:
 
 def _waiting(app: Celery) -> int:
     """How many messages of orders wait for a worker."""
+    found = 0
     with app.pool.acquire(block=True) as connection:
-        channel = connection.default_channel
-        found = 0
         for name in ("orders", "owed"):
-            # One without messages is not there.
-            with suppress(*connection.channel_errors):
-                found += channel.queue_declare(queue=name, passive=True).message_count
-        return found
+            # A queue without messages is not there; and while the broker is away, none wait.
+            with suppress(*connection.channel_errors, *connection.connection_errors, OperationalError):
+                queue = connection.default_channel.queue_declare(queue=name, passive=True)
+                found += queue.message_count
+    return found
 
 
 def _ring_run(run: UnreadRun) -> None:

@@ -74,7 +74,7 @@ class Bookmarked(TypeDecorator[Bookmark]):
     def process_result_value(self, value: str | None, dialect: Dialect) -> Bookmark | None:
         if value is None:
             return None
-        kept = json.loads(value)
+        kept = json.loads(value, parse_float=Decimal)
         since, resume = (
             None if kept[name] is None else datetime.fromisoformat(kept[name]) for name in ("since", "resume")
         )

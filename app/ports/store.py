@@ -279,11 +279,15 @@ class OwedStep:
 
 @dataclass(frozen=True, slots=True)
 class StepDone:
-    """The owed step is done; `document` is what the ERP holds."""
+    """The owed step is done; `document` is what the ERP holds, `asked_at` when the platform was told.
+
+    An order counts as acknowledged since then, and not since its outcome was stored: what happened to it in between may not be known.
+    """
 
     step_id: int
     document: ErpDocument | None = None
     detail: Json = field(default_factory=dict)
+    asked_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

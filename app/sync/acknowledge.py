@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import structlog
 
@@ -74,7 +75,7 @@ def _mark(
         return [], before.closed, before.restarted
     read_at = parts.store.now()
     answers = channel.acknowledge([step.platform_order_id for step in before.wanted])
-    outcomes, marked = _outcomes(parts, before.wanted, answers)
+    outcomes, marked = _outcomes(parts, before.wanted, answers, asked_at=read_at)
     # The answer shows each order as it was when the mark was set: what changed in between is seen here and not later.
     seen = {each.platform_order_id: each for each in answers.values() if isinstance(each, Seen)}
     since = standing.sort(parts, site, marked, seen, read_at=read_at)
@@ -82,7 +83,11 @@ def _mark(
 
 
 def _outcomes(
-    parts: Parts, owed: Sequence[OwedStep], answers: Mapping[str, Seen | OrderSyncError]
+    parts: Parts,
+    owed: Sequence[OwedStep],
+    answers: Mapping[str, Seen | OrderSyncError],
+    *,
+    asked_at: datetime,
 ) -> tuple[list[StepOutcome], list[OwedStep]]:
     now = parts.store.now()
     outcomes: list[StepOutcome] = []
@@ -90,7 +95,7 @@ def _outcomes(
     for step in owed:
         answer = answers[step.platform_order_id]
         if isinstance(answer, Seen):
-            outcomes.append(StepDone(step_id=step.step_id))
+            outcomes.append(StepDone(step_id=step.step_id, asked_at=asked_at))
             marked.append(step)
         else:
             outcomes.append(failure(parts, step, answer, now=now))

@@ -12,7 +12,7 @@ from app.domain.road import Owed, Stage, State, StepState
 from app.domain.trail import digest
 from app.ports.certificates import NewCertificate
 from app.ports.sales_channel import Seen
-from app.ports.store import Failed, Sighting, Stored
+from app.ports.store import Failed, Sighting, StepDone, Stored
 from app.ports.systems import Removal
 from tests.contracts.store import LEASE, MODIFIED, START, World, at_once, seen
 from tests.contracts.store_systems import finish, wait
@@ -175,6 +175,17 @@ class ReadByIdContract:
         assert (world.site().clock_ahead, world.site().wide_read_at) == (-3.5, None)
         world.store.note_clock(world.site_id, token, clock_ahead=-3.5, wide_at=START)
         assert world.site().wide_read_at == START
+
+    def test_an_order_counts_as_acknowledged_since_its_platform_was_told(self, world: World) -> None:
+        """And not since that was stored: a process may stand still in between, and the order be cancelled meanwhile."""
+        batch_id = world.at(Stage.DELIVER, "1")
+        token, (step,) = world.claim_steps(Owed.ACKNOWLEDGE, batch_id)
+        asked_at = world.clock()
+        world.clock.advance(100)
+        done = StepDone(step.step_id, asked_at=asked_at)
+        world.store.settle_steps(Owed.ACKNOWLEDGE, batch_id=batch_id, token=token, outcomes=[done])
+        _, (export,) = world.claim_steps(Owed.EXPORT, batch_id)
+        assert export.acknowledged_at == asked_at
 
     def test_where_a_reading_goes_on_is_kept_with_its_page_and_only_with_a_whole_one(
         self, world: World

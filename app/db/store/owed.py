@@ -264,7 +264,8 @@ class _StepSettlement:
         done = [each for each in ours if isinstance(each, StepDone)]
         waiting = [each for each in ours if isinstance(each, Waiting)]
         failed = [each for each in ours if isinstance(each, Failed)]
-        self._finish({one.step_id: one.document for one in done})
+        asked_at = min((one.asked_at for one in done if one.asked_at is not None), default=self._now)
+        self._finish({one.step_id: one.document for one in done}, asked_at=asked_at)
         for wait in waiting:
             self._wait(wait)
         for fault in failed:
@@ -326,7 +327,7 @@ class _StepSettlement:
     def _step(self, step_id: int, **values: Any) -> None:
         self._connection.execute(update(steps).where(steps.c.id == step_id).values(**self._settled, **values))
 
-    def _finish(self, done: Mapping[int, ErpDocument | None]) -> None:
+    def _finish(self, done: Mapping[int, ErpDocument | None], *, asked_at: datetime) -> None:
         """These steps, by id, are done; an export's with the document that the ERP holds."""
         if not done:
             return
@@ -337,7 +338,7 @@ class _StepSettlement:
         if self._kind is Owed.ACKNOWLEDGE:
             thread_ids = [self._steps[step_id].thread_id for step_id in done]
             self._connection.execute(
-                update(orders).where(orders.c.thread_id.in_(thread_ids)).values(acknowledged_at=self._now)
+                update(orders).where(orders.c.thread_id.in_(thread_ids)).values(acknowledged_at=asked_at)
             )
         self._link({step_id: found for step_id, found in done.items() if found is not None})
 
@@ -405,7 +406,7 @@ class _StepSettlement:
         thread = self._threads[self._steps[fault.id].thread_id]
         if fault.document is not None:
             # The document exists: the step is done and stays done, whatever a person decides about the difference.
-            self._finish({fault.id: fault.document})
+            self._finish({fault.id: fault.document}, asked_at=self._now)
         else:
             # An intent of which something may still come outlives the failure: sending again heeds it.
             values: dict[str, Any] = {"intent_at": None} if fault.unsent else {}

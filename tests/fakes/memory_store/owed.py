@@ -136,7 +136,7 @@ class _Settlement:
         done = [each for each in ours if isinstance(each, StepDone)]
         waiting = [each for each in ours if isinstance(each, Waiting)]
         for one in done:
-            self._finish(one.step_id, one.document)
+            self._finish(one.step_id, one.document, asked_at=one.asked_at)
         for wait in waiting:
             self._wait(wait)
         for fault in ours:
@@ -194,13 +194,15 @@ class _Settlement:
     def _settled(self, step: Row, **values: Any) -> None:
         change(step, **_FREE, unsettled=0, rung_at=self._now, **values)
 
-    def _finish(self, step_id: int, document: ErpDocument | None) -> None:
+    def _finish(
+        self, step_id: int, document: ErpDocument | None, *, asked_at: datetime | None = None
+    ) -> None:
         step = self._steps[step_id]
         self._settled(step, state=StepState.DONE, done_at=self._now, next_at=None, reason="")
         order = self._store._order_of(step.thread_id)
         assert order is not None
         if self._kind is Owed.ACKNOWLEDGE:
-            order.acknowledged_at = self._now
+            order.acknowledged_at = asked_at or self._now
         if document is None:
             return
         change(step, document_id=document.id[:64], document_number=document.number[:64])
