@@ -174,6 +174,7 @@ def stopped(program: Program, *command: str, place: str, number: int, when: str)
     environment = {
         "PATH": os.environ["PATH"],
         "ORDERSYNC_VAR": str(program.settings.var),
+        "DATABASE_URL": program.settings.database_url,
         "ORDERSYNC_ENV_FILE": os.devnull,
         "PYTHONPATH": str(ROOT),
     }

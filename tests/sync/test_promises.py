@@ -173,6 +173,7 @@ def test_while_many_messages_wait_a_sweep_rings_little_and_still_comes_by_everyt
         world.shop.put(fake_body(order_id=str(number)))
     # One run takes a hundred.
     world.fetch()
+    world.advance(seconds=1)
     world.fetch()
 
     def swept(*, waiting: int) -> list[int]:
