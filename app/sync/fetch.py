@@ -235,7 +235,6 @@ class _Reading:
         self._answered_at: datetime | None = None
         self._clock_ahead = site.clock_ahead
         self._is_clock_noted = self._is_full = False
-        self._begun_before = None if site.bookmark is None else site.bookmark.begun
         # A run that was cut off, or had no time left, has part of its orders already.
         self._limit = self._options.max_orders_per_run - parts.store.first_seen_in(run_id)
         self.new = self.again = self.skipped = 0
@@ -290,7 +289,9 @@ class _Reading:
         page = self._channel.changed(position, page_size=PAGE_SIZE)
         if self._answered_at is None:
             # A platform that does not tell its time is measured by ours, and one whose clock is fast as well.
-            self._answered_at = min(page.answered_at or read_at, read_at, self._begun_before or read_at)
+            kept = self._site.bookmark
+            begun = read_at if kept is None else kept.begun
+            self._answered_at = min(page.answered_at or read_at, read_at, begun)
         return _Asked(page, read_at)
 
     def _clock_jump(self, first: "_Asked") -> timedelta:
