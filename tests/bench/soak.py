@@ -31,7 +31,7 @@ from tests.bench.world import World, now, open_world
 _MEGABYTE = 1024 * 1024
 _LOOK_SECONDS = 1.0
 _PATIENCE = 300.0
-"""Seconds in which not one more order arrives: something is stuck."""
+"""Seconds in which not one more order is written or exported: something is stuck."""
 _SAMPLES = 10
 _SMALL_ONES = 3
 """A small backlog is drained in seconds, which say little of one run: the one in the middle counts."""
@@ -46,6 +46,7 @@ _COUNTS = {
 class Sample:
     """The memory (RSS, megabytes) of the worker's main process and of its children together, after so many orders."""
 
+    written: int
     exported: int
     main_mb: float
     children_mb: float
@@ -101,25 +102,26 @@ def _drain(world: World, workers: Workers, console: Console, *, orders: int, buy
     """One backlog, from the sending of `fetch` to its last document."""
     with world.site(orders=orders, buyers=buyers) as (site_id, _shop):
         run_id = world.program.parts.store.open_run(kind="orders", site_id=site_id)
-        started = arrived_at = now()
+        started = moved_at = now()
         written_at: float | None = None
-        samples = [_sample(world, 0)]
+        samples = [_sample(world, 0, 0)]
         workers.send("fetch", site_id=site_id, run_id=run_id)
-        exported = 0
+        written = exported = 0
         while exported < orders:
             time.sleep(min(_LOOK_SECONDS, 0.0001 * orders))
             found = _counts(world, site_id)
             if found["written"] >= orders and written_at is None:
                 written_at = now()
-            if found["exported"] > exported:
-                exported, arrived_at = found["exported"], now()
-            elif now() - arrived_at > _PATIENCE:
+            if found["written"] + found["exported"] > written + exported:
+                written, exported, moved_at = found["written"], found["exported"], now()
+            elif now() - moved_at > _PATIENCE:
                 raise Incomplete(f"{exported} of {orders} orders arrived; see {world.settings.var / 'log'}.")
-            if exported >= len(samples) * orders / _SAMPLES:
-                samples.append(_sample(world, exported))
+            # A worker exports what it has written when nothing more is to be read: a backlog goes through it stage by stage.
+            if written + exported >= len(samples) * 2 * orders / _SAMPLES:
+                samples.append(_sample(world, written, exported))
                 console.print(
-                    f"{exported} of {orders} orders, {now() - started:.0f} s: main process {samples[-1].main_mb:.0f} MB, "
-                    f"its children {samples[-1].children_mb:.0f} MB",
+                    f"of {orders} orders {written} written and {exported} exported, {now() - started:.0f} s: main process "
+                    f"{samples[-1].main_mb:.0f} MB, its children {samples[-1].children_mb:.0f} MB",
                     highlight=False,
                 )
         return Drained(orders, now() - started, (written_at or now()) - started, tuple(samples))
@@ -132,11 +134,11 @@ def _counts(world: World, site_id: int) -> dict[str, int]:
         }
 
 
-def _sample(world: World, exported: int) -> Sample:
+def _sample(world: World, written: int, exported: int) -> Sample:
     main = world.group.pid("worker")
     sizes = {pid: _resident(process) for pid, process in family(main).items()}
     children = sum(size for pid, size in sizes.items() if pid != main)
-    return Sample(exported, round(sizes.get(main, 0.0), 1), round(children, 1), frozenset(sizes))
+    return Sample(written, exported, round(sizes.get(main, 0.0), 1), round(children, 1), frozenset(sizes))
 
 
 def _resident(process: psutil.Process) -> float:
@@ -163,7 +165,12 @@ def _report(small: Drained, large: Drained, *, database: str) -> Mapping[str, An
         },
         "ratio": round(large.rate / small.rate, 3),
         "memory": [
-            {"exported": sample.exported, "main_mb": sample.main_mb, "children_mb": sample.children_mb}
+            {
+                "written": sample.written,
+                "exported": sample.exported,
+                "main_mb": sample.main_mb,
+                "children_mb": sample.children_mb,
+            }
             for sample in large.samples
         ],
         # A process that took another's place would have begun small again.
@@ -181,10 +188,19 @@ def _size(sample: Sample) -> float:
 
 def _show(drained: Drained, console: Console) -> None:
     table = Table(
-        "orders", "main process MB", "children MB", title="The worker's memory (RSS), no process replaced"
+        "written",
+        "exported",
+        "main process MB",
+        "children MB",
+        title="The worker's memory (RSS), no process replaced",
     )
     for sample in drained.samples:
-        table.add_row(f"{sample.exported:,}", f"{sample.main_mb:.1f}", f"{sample.children_mb:.1f}")
+        table.add_row(
+            f"{sample.written:,}",
+            f"{sample.exported:,}",
+            f"{sample.main_mb:.1f}",
+            f"{sample.children_mb:.1f}",
+        )
     console.print(table)
 
 

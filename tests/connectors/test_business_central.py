@@ -692,7 +692,7 @@ def test_signing_in_is_bounded_by_the_same_timeout(harness: SandboxHarness) -> N
     begun = time.monotonic()
     with pytest.raises(Retry, match="sign-in service gave no answer"):
         harness.open(http_timeout=0.2).find_items(["A"])
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 4
     released.set()
 
 

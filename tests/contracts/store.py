@@ -784,12 +784,13 @@ class StoreContract:
     def test_leases_go_by_the_databases_own_clock(self, world: World) -> None:
         store = world.harness.unshifted
         assert abs(store.now() - datetime.now(UTC)) < timedelta(seconds=5)
-        batch_id = world.batch("1")
+        held, short = world.batch("1"), world.batch("2")
         world.clock.advance(10_000_000_000)
-        assert len(store.claim(Stage.NORMALIZE, batch_id=batch_id, token="one", lease_seconds=0.4)) == 1
-        assert store.claim(Stage.NORMALIZE, batch_id=batch_id, token="two", lease_seconds=0.4) == ()
-        time.sleep(0.45)
-        assert len(store.claim(Stage.NORMALIZE, batch_id=batch_id, token="two", lease_seconds=0.4)) == 1
+        assert len(store.claim(Stage.NORMALIZE, batch_id=held, token="one", lease_seconds=600)) == 1
+        assert store.claim(Stage.NORMALIZE, batch_id=held, token="two", lease_seconds=600) == ()
+        assert len(store.claim(Stage.NORMALIZE, batch_id=short, token="one", lease_seconds=0.2)) == 1
+        time.sleep(0.25)
+        assert len(store.claim(Stage.NORMALIZE, batch_id=short, token="two", lease_seconds=600)) == 1
 
     def test_attempts_and_claims_without_an_outcome_are_counted_apart(self, world: World) -> None:
         batch_id = world.batch("1")

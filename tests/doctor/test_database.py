@@ -182,10 +182,10 @@ def test_a_server_that_says_nothing_is_not_waited_for(fresh: Installation, silen
         DATABASE_URL=f"postgresql://127.0.0.1:{silent}/x", REDIS_URL=f"redis://127.0.0.1:{silent}"
     )
     found = {
-        each.check: each for each in quiet.look("database", "broker", "beat", "work", "folder", seconds=0.5)
+        each.check: each for each in quiet.look("database", "broker", "beat", "work", "folder", seconds=2)
     }
     assert [found[name].found for name in ("database", "broker", "beat", "work")] == [
-        "There was no answer within 0.5 s."
+        "There was no answer within 2 s."
     ] * 4
     assert found["folder"].level == "ok"
     assert found["work"].do == "ordersync doctor work"
@@ -293,7 +293,7 @@ def test_the_clock_of_a_server_on_this_machine_is_not_off(migrated_postgres: str
     engine = open_engine(migrated_postgres)
     seen = look(engine)
     engine.dispose()
-    assert abs(seen.ahead) < 0.5
+    assert abs(seen.ahead) < 5
 
 
 @pytest.mark.only_on("mariadb")
@@ -306,5 +306,5 @@ def test_mariadb_without_tables_and_with_them(
         migrate(engine)
         seen = look(engine)
         assert (seen.product, seen.isolation, seen.refused) == ("MariaDB", "READ COMMITTED", "")
-        assert abs(seen.ahead) < 0.5
+        assert abs(seen.ahead) < 5
         assert there.one("database")[0] == "ok"

@@ -115,7 +115,7 @@ def test_a_process_that_is_stopped_while_it_rotates_holds_up_nobody(tmp_path: Pa
         fcntl.flock(held, fcntl.LOCK_EX)
         began = time.monotonic()
         logger.info("meanwhile")
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 5
         assert path.read_text().splitlines()[-1] == "meanwhile"
     logger.info("afterwards")
     assert path.read_text() == "afterwards\n"

@@ -92,7 +92,7 @@ def test_a_socket_that_is_not_there_counts_as_away(tmp_path: Path) -> None:
         started = time.monotonic()
         passes.remember(1, [item("WID-001")])
         assert passes.recent(1, ["WID-001"]) == {}
-        assert time.monotonic() - started < 1.0
+        assert time.monotonic() - started < 5.0
 
 
 @pytest.mark.parametrize(

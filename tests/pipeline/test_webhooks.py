@@ -437,7 +437,7 @@ def test_while_the_broker_is_away_the_delivery_is_taken_and_the_sweeper_rings_la
                 began = time.monotonic()
                 assert there.deliver(b'{"id":501}').status_code == 200
                 # Nobody who sends waits for the broker.
-                assert time.monotonic() - began < 1
+                assert time.monotonic() - began < 3
     sites: list[DueSite] = []
     sweep(world.parts, ring=world.road.ring, interval=10, ring_site=sites.append)
     assert sites == []

@@ -327,7 +327,7 @@ def test_a_frozen_broker_does_not_hold_up_the_search(tmp_path: Path, broker: Emb
     try:
         began = time.monotonic()
         assert find_running_broker(tmp_path, timeout=0.2) is None
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 10
     finally:
         os.kill(broker.pid, signal.SIGCONT)
 

@@ -246,10 +246,10 @@ def test_a_recorded_answer_can_be_asked_for(
 def test_a_broken_connection_before_or_after_the_work(
     running: RunningServer, session: requests.Session, shop: Shop, kind: str, error: type[Exception]
 ) -> None:
-    control(running, "faults", {"match": {"method": "PUT"}, "kind": kind, "seconds": 1})
+    control(running, "faults", {"match": {"method": "PUT"}, "kind": kind, "seconds": 3})
     with pytest.raises(error):
         session.put(
-            f"{running.url}{ORDERS}/48", json={"customer_note": "x"}, auth=BASIC, headers=TLS, timeout=0.3
+            f"{running.url}{ORDERS}/48", json={"customer_note": "x"}, auth=BASIC, headers=TLS, timeout=1.0
         )
     assert (shop.order(48)["customer_note"] == "x") is (kind not in ("reset", "timeout"))
     again = session.put(f"{running.url}{ORDERS}/48", json={}, auth=BASIC, headers=TLS, timeout=5)
@@ -310,7 +310,7 @@ def test_latency_is_added_and_taken_away_at_run_time(
     control(running, "latency", {"ms": 150}, "PUT")
     assert took() >= 0.15
     control(running, "latency", {"ms": 0}, "PUT")
-    assert took() < 0.1
+    assert min(took() for _ in range(5)) < 0.1
 
 
 def test_the_index_is_open_and_the_system_status_is_not(

@@ -43,7 +43,7 @@ def test_a_peer_that_says_nothing_gives_no_answer_after_the_timeout() -> None:
         started = time.monotonic()
         with pytest.raises(NoAnswer, match=r"no answer within 0\.2 s"):
             client_of(shop.url).request("GET", "/orders", timeout=0.2)
-        assert time.monotonic() - started < 1.0
+        assert time.monotonic() - started < 3.0
         assert len(shop.received) == 1
 
 
@@ -66,14 +66,14 @@ def _drip(call: Connection, *parts: bytes) -> None:
     "parts",
     [
         pytest.param(
-            (b"HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n", b" " * 30), id="a body of known length"
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 80\r\n\r\n", b" " * 80), id="a body of known length"
         ),
-        pytest.param((b"HTTP/1.1 200 OK\r\n\r\n", b" " * 30), id="a body that ends with the connection"),
+        pytest.param((b"HTTP/1.1 200 OK\r\n\r\n", b" " * 80), id="a body that ends with the connection"),
         pytest.param(
-            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n" * 5),
+            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n" * 15),
             id="a body in chunks",
         ),
-        pytest.param((b"HTTP/1.1 200 OK\r\nX-Slow: ", b"a" * 26 + b"\r\n\r\n"), id="headers"),
+        pytest.param((b"HTTP/1.1 200 OK\r\nX-Slow: ", b"a" * 80 + b"\r\n\r\n"), id="headers"),
     ],
 )
 def test_an_answer_that_drips_in_is_given_up_soon_after_the_deadline(parts: tuple[bytes, ...]) -> None:
@@ -81,16 +81,16 @@ def test_an_answer_that_drips_in_is_given_up_soon_after_the_deadline(parts: tupl
         started = time.monotonic()
         with pytest.raises(NoAnswer):
             client_of(shop.url).request("GET", "/orders", timeout=0.3)
-        assert time.monotonic() - started < 1.0
+        assert time.monotonic() - started < 3.0
 
 
 def test_each_call_on_a_connection_that_is_kept_has_its_whole_time() -> None:
     def answer_slowly(call: Connection) -> None:
-        call.peer.ended.wait(0.2)
+        call.peer.ended.wait(0.4)
         call.reply(b"[]")
 
     with peer(answer_slowly) as shop:
-        client = client_of(shop.url, timeout=0.5)
+        client = client_of(shop.url, timeout=1.2)
         assert [client.request("GET", "/orders").body for _ in range(4)] == [b"[]"] * 4
 
 

@@ -171,11 +171,11 @@ def test_a_place_is_waited_for_no_longer_than_half_of_the_time_of_the_call(
 ) -> None:
     limiter = limiter_on(clock, at_once=1)
     limiter.enter(lasts=1000.0)
-    client = HttpClient(account="bgm", base_url=url, timeout=0.4, allow_private=True, limiter=limiter)
+    client = HttpClient(account="bgm", base_url=url, timeout=2.0, allow_private=True, limiter=limiter)
     started = time.monotonic()
     with pytest.raises(Held, match="as many calls are running as it takes at once"):
         client.request("POST", "/a", json={})
-    assert 0.1 < time.monotonic() - started < 0.5
+    assert 0.5 < time.monotonic() - started < 1.9
     assert peer.requests == 0
 
 

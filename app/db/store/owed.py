@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from app.db.store.base import NARROW_FROM, Base, Entry, chunks, cut, lease_free
+from app.db.store.base import NARROW_FROM, Base, Entry, chunks, cut, lease_free, unfinished_in_batch
 from app.db.store.road import SETTLED, open_error, resolve_errors, split_batch, stopped
 from app.db.tables import error_orders, id_map, lineitems, orders, steps, threads
 from app.db.types import Exact
@@ -20,18 +20,29 @@ from app.ports.store import Closed, CustomerLink, Failed, OwedStep, Settled, Ste
 CUSTOMER = "customer"
 
 
-def due_steps(kind: Owed, now: datetime) -> Any:
-    """Steps of this kind that may be worked on now. An export waits until its acknowledgement has been tried once."""
+def due_steps(kind: Owed, now: datetime, *, batch_id: int | None = None) -> Any:
+    """Steps of this kind, of all or of one batch, that may be worked on now.
+
+    An export waits until its acknowledgement has been tried once.
+    """
+    unfinished: tuple[ColumnElement[bool], ...]
+    if batch_id is None:
+        unfinished = (steps.c.state.in_(STEP_UNFINISHED), threads.c.state.in_(UNFINISHED))
+    else:
+        unfinished = (
+            threads.c.batch_id == batch_id,
+            unfinished_in_batch(steps),
+            unfinished_in_batch(threads),
+        )
     query = (
         select(steps.c.id)
         .join(threads, threads.c.id == steps.c.thread_id)
         .where(
             steps.c.kind == kind,
-            steps.c.state.in_(STEP_UNFINISHED),
+            *unfinished,
             steps.c.next_at <= now,
             lease_free(steps, now),
             threads.c.stage == Stage.DELIVER,
-            threads.c.state.in_(UNFINISHED),
         )
     )
     if kind is Owed.EXPORT:
@@ -56,9 +67,8 @@ class OwedSteps(Base):
         with self._writing() as connection:
             now = self._now(connection)
             mine = (
-                due_steps(kind, now)
+                due_steps(kind, now, batch_id=batch_id)
                 .add_columns(steps.c.unsettled)
-                .where(threads.c.batch_id == batch_id)
                 .order_by(steps.c.unsettled.desc(), steps.c.id)
                 .limit(limit)
             )

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Row, Select, Table, bindparam, delete, func, insert, select, update
 
-from app.db.store.base import NARROW_FROM, Base, Entry, chunks, cut, lease_free
+from app.db.store.base import NARROW_FROM, Base, Entry, chunks, cut, lease_free, unfinished_in_batch
 from app.db.store.both import of_both
 from app.db.store.repairs import repairs_of
 from app.db.store.rows import DoesNotFit, address_rows, line_rows, order_row
@@ -16,7 +16,7 @@ from app.db.tables import addresses, batches, error_orders, inbox, lineitems, or
 from app.db.types import Exact, storable
 from app.domain import document
 from app.domain.order import Order
-from app.domain.road import UNFINISHED, Owed, Stage, State, StepState, stage_after
+from app.domain.road import Owed, Stage, State, StepState, stage_after
 from app.ports.desk import Repair
 from app.ports.store import Claimed, Failed, Passed, Settled, ThreadOutcome, Waiting
 
@@ -52,7 +52,7 @@ class Road(Base):
                 .where(
                     threads.c.batch_id == batch_id,
                     threads.c.stage == stage,
-                    threads.c.state.in_(UNFINISHED),
+                    unfinished_in_batch(threads),
                     threads.c.next_at <= now,
                     lease_free(threads, now),
                 )
