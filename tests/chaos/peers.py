@@ -22,6 +22,7 @@ _DOOR_SECONDS = 300.0
 FAULTS = ("all", "lost", "none")
 """What the peers do: all faults they know, lose the ERP's answers to what was written, or nothing."""
 
+_DOCUMENTS = {"method": "POST", "path": r"salesOrders|\$batch"}
 _WRITES = {"method": "POST", "path": r"salesOrders|\$batch|customers"}
 _TIMEOUT = 2.5
 _LATE = (0.5, 4.0)
@@ -80,9 +81,14 @@ class Peers:
         self.edit_big(order_id, {name: f"{value:.4f}" for name, value in changed.items()})
 
     def spoil(self, chance: random.Random, *, only_lost: bool = False) -> str:
-        """Order one fault somewhere, or with `only_lost` one that loses the ERP's answer to a write; what it is."""
+        """Order one fault somewhere; what it is.
+
+        With `only_lost` one that loses the ERP's answer to documents, where none waits for them already ("").
+        """
         if only_lost:
-            self.erp.order_fault("reset_after", match=_WRITES)
+            if self.erp.tell("GET", "faults")["value"]:
+                return ""
+            self.erp.order_fault("reset_after", match=_DOCUMENTS)
             return "erp:reset_after"
         peer = chance.choices(self.all(), weights=(2, 2, 4))[0]
         kind, fault = _fault(peer.name, chance)
@@ -95,10 +101,13 @@ class Peers:
             peer.proxy.weather = CALM if chance.random() < 1 / 3 else _weather(chance)
         return {peer.name: peer.proxy.weather for peer in self.all()}
 
-    def clear(self) -> None:
-        """No faults and calm weather from now on. Those that no request has met do not count."""
+    def calm(self) -> None:
+        """Calm weather from now on."""
         for peer in self.all():
             peer.proxy.weather = CALM
+
+    def clear(self) -> None:
+        """No faults from now on. Those that no request has met do not count."""
         self.erp.ordered.subtract(each["kind"] for each in self.erp.tell("GET", "faults")["value"])
         self.erp.tell("DELETE", "faults")
         for peer in (self.woo, self.big):

@@ -114,6 +114,7 @@ class Run:
         traffic = self._spoil(peers, middleware, broker, database)
         self._calm(peers, traffic)
         quiet = self._settle(database, middleware, broker)
+        peers.clear()
         middleware.stop()
         at = datetime.now(UTC) + timedelta(seconds=float(told["ORDERSYNC_CLOCK_SHIFT"]))
         state = self._state(peers, database)
@@ -202,7 +203,9 @@ class Run:
             self._history.note("changed", what=changed)
 
     def _fault(self, peers: Peers, chance: random.Random) -> None:
-        self._history.note("fault", what=peers.spoil(chance, only_lost=self._wishes.faults == "lost"))
+        what = peers.spoil(chance, only_lost=self._wishes.faults == "lost")
+        if what:
+            self._history.note("fault", what=what)
 
     def _weather(self, peers: Peers, chance: random.Random) -> None:
         self._history.note(
@@ -210,7 +213,10 @@ class Run:
         )
 
     def _calm(self, peers: Peers, traffic: Traffic) -> None:
-        peers.clear()
+        peers.calm()
+        if self._wishes.faults != "lost":
+            # The one that waits for documents meets them, however late they are sent.
+            peers.clear()
         traffic.let_hooks_go()
         self._history.note("calm")
 

@@ -36,16 +36,25 @@ class Checker:
     """Collects what was found to be wrong, each sentence once.
 
     `cut_off` is how often in a row at most each order was claimed and its claim came to nothing, as the observer has seen it.
+    `woken_late`: a process may stand still between its last look at the time and the ERP for longer than T_LATE. Then a document of
+    an order that was cancelled meanwhile is counted and no more: nobody but the ERP could refuse it, and the night's comparison tells.
     """
 
     def __init__(
-        self, world: World, rows: Rows, *, now: Callable[[], datetime], tell: Callable[[str], None]
+        self,
+        world: World,
+        rows: Rows,
+        *,
+        woken_late: bool,
+        now: Callable[[], datetime],
+        tell: Callable[[str], None],
     ) -> None:
         self.wrong: list[str] = []
         self.checks_cursor = True
         self.cut_off: Counter[int] = Counter()
         self._world = world
         self._rows = rows
+        self._woken_late = woken_late
         self._now = now
         self._tell = tell
 
@@ -122,11 +131,18 @@ class Checker:
         return list(self._rest(totals).wrong())
 
     def to_a_person(self) -> Counter[str]:
-        """How many orders wait for a person, by what for; poison pills are left out."""
+        """How many orders are a person's, by what for; poison pills are left out."""
         return self._rest({}).to_a_person()
 
     def _rest(self, totals: Mapping[str, set[Decimal]]) -> "_AtRest":
-        return _AtRest(self._world, self._rows, totals, cut_off=self.cut_off, now=self._now())
+        return _AtRest(
+            self._world,
+            self._rows,
+            totals,
+            cut_off=self.cut_off,
+            woken_late=self._woken_late,
+            now=self._now(),
+        )
 
 
 class _AtRest:
@@ -139,9 +155,11 @@ class _AtRest:
         totals: Mapping[str, set[Decimal]],
         *,
         cut_off: Mapping[int, int],
+        woken_late: bool,
         now: datetime,
     ) -> None:
         self._world = world
+        self._woken_late = woken_late
         self._totals = totals
         self._cut_off = cut_off
         self._now = now
@@ -184,7 +202,7 @@ class _AtRest:
             if eligible:
                 yield "lost", f"{number} was never stored"
             return
-        if documents:
+        if documents and not self._sent_after_its_end(thread):
             yield from self._document(number, documents[0].total, body, thread)
         if body["marked"] and thread["id"] not in self._orders:
             yield "marked early", f"{number} is marked in its shop and was never written"
@@ -260,7 +278,23 @@ class _AtRest:
             for row in self._errors
             if PILL not in bodies[row["platform_order_id"]]["note"]
         }
-        return Counter(_TOLD_AS[kind] for _, kind in kinds if kind in _TOLD_AS)
+        told = Counter(_TOLD_AS[kind] for _, kind in kinds if kind in _TOLD_AS)
+        told["documents of closed orders"] = len(self._of_closed_orders())
+        return +told
+
+    def _sent_after_its_end(self, thread: Row) -> bool:
+        """Whether a document of it, if there is one, is one that the circumstances excuse."""
+        return self._woken_late and thread["state"] == State.CLOSED
+
+    def _of_closed_orders(self) -> list[Decimal]:
+        """The totals of the documents that the circumstances excuse."""
+        names = {site_id: name.upper() for name, site_id in self._sites.items()}
+        closed = {
+            f"{names[row['site_id']]}-{row['platform_order_id']}"
+            for row in self._threads
+            if self._sent_after_its_end(row)
+        }
+        return [each.total for each in self._world.books.documents if each.external_number in closed]
 
     def _document(
         self, number: str, total: Decimal, body: Mapping[str, Any], thread: Row
@@ -281,6 +315,7 @@ class _AtRest:
     def _money(self) -> Iterator[tuple[str, str]]:
         ours = sum((row["total"] for row in self._orders.values() if row["imported"] == 1), Decimal(0))
         theirs = sum((each.total for each in self._world.books.documents), Decimal(0))
+        theirs -= sum(self._of_closed_orders(), Decimal(0))
         if ours != theirs:
             yield "cents", f"the orders that were exported come to {ours}, the ERP's documents to {theirs}"
 

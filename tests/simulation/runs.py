@@ -114,6 +114,7 @@ class Sums:
             "lost messages",
             "database away",
             "orders of unsold items",
+            "documents of closed orders",
             "orders cut off",
         )
         return {name.replace(" ", "_"): self.counts[name] for name in names}

@@ -83,6 +83,7 @@ class _Run:
         self._checker = Checker(
             self._world,
             self._database.rows,
+            woken_late=variant.worst.longest_pause > variant.late,
             now=self.scheduler.now,
             tell=lambda sentence: self.scheduler.tell("checker", sentence),
         )

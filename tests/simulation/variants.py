@@ -28,7 +28,8 @@ VARIANTS = {
         promised=False,
     ),
     "long-pauses-unique": Circumstances(
-        "the same, and the ERP refuses a second document of a number and a second customer of an address",
+        "the same, and the ERP refuses a second document of a number and a second customer of an address; documents of orders that"
+        " were cancelled meanwhile are counted",
         Variant(worst=_ENDLESS, unique=True),
     ),
 }
