@@ -83,7 +83,7 @@ def test_several_processes_together_keep_to_the_rate_and_to_the_running_calls(em
     for asked, began, _ in calls:
         assert sum(asked <= other and allowed < asked + 1.0 for other, allowed, _ in calls) <= 20
         assert sum(other <= began < ended for _, other, ended in calls) <= 3
-    assert len(calls) >= 30  # Of at most 80: it is used, and not merely kept to.
+    assert len(calls) >= 50  # Of at most 80: it is used, and not merely kept to.
 
 
 def limiters_on(url: str, prefix: str, **more: object) -> RedisLimiters:
@@ -108,7 +108,7 @@ def test_what_one_process_is_asked_to_wait_holds_for_all_of_them(empty_broker_ur
     wait = other.enter(lasts=5.0)
     assert isinstance(wait, Wait)
     assert wait.why is Why.SLOWED
-    assert wait.seconds == pytest.approx(1.5, abs=1.0)
+    assert wait.seconds == pytest.approx(1.5, abs=0.75)
     time.sleep(wait.seconds + 0.01)
     entered(other)
 

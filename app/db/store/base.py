@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, Table, bindparam, insert, select, text, update
 from sqlalchemy.exc import OperationalError
 
-from app.db.tables import events, payloads, threads
+from app.db.tables import events, payloads, steps, threads
 from app.db.types import storable
 from app.domain import trail
 from app.domain.road import STEP_UNFINISHED, UNFINISHED, State, StepState
@@ -186,15 +186,19 @@ def lease_free(table: Table, now: datetime) -> ColumnElement[bool]:
     return table.c.lease_until.is_(None) | (table.c.lease_until <= now)
 
 
+_ENDED: dict[Table, list[State] | list[StepState]] = {
+    threads: [state for state in State if state not in UNFINISHED],
+    steps: [state for state in StepState if state not in STEP_UNFINISHED],
+}
+
+
 def unfinished_in_batch(table: Table) -> ColumnElement[bool]:
     """The unfinished rows of `table`, for a query that goes by a batch.
 
     Told by the states they are not in, which no index answers: SQLite guesses how many rows an index will find, and would go
     through all that waits in the installation, where the batch has a hundred.
     """
-    ended = [state for state in State if state not in UNFINISHED]
-    step_ended = [state for state in StepState if state not in STEP_UNFINISHED]
-    return table.c.state.not_in(ended if table is threads else step_ended)
+    return table.c.state.not_in(_ENDED[table])
 
 
 def cut(reason: str) -> str:
