@@ -8,15 +8,17 @@ SIMULATE_ARGS ?=
 CHAOS_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-services services services-stop bench soak security simulate chaos lint venv venv-test clean
+.PHONY: help demo test test-slow test-browser test-services services services-stop bench bench-pages soak security simulate chaos lint venv venv-test clean
 
 help: ## What there is
 	@echo "make demo          shop, middleware and ERP on this machine, until Ctrl-C; 'make demo ONCE=1' ends by itself"
 	@echo "make test          the tests; 'make test PYTEST_ARGS=\"-k kits\"' passes arguments on"
 	@echo "make test-slow     the tests that start, kill and restart real processes, and the demo and the benchmark"
+	@echo "make test-browser  the panel in a real Chromium, which has to be installed (Debian: apt-get install chromium)"
 	@echo "make test-services the tests that touch a database, on a PostgreSQL and a MariaDB, and those of the broker on a Redis"
 	@echo "make services      starts the system's PostgreSQL, MariaDB and Redis for them, beside its services; 'make services-stop' ends it"
 	@echo "make bench         how fast it is, beside a naive script; 'make bench BENCH_ARGS=\"--orders 200\"', '--help' tells the rest"
+	@echo "make bench-pages   how long the panel's pages take on the server with 100,000 orders; 'make bench-pages BENCH_ARGS=\"--orders 1000\"'"
 	@echo "make soak          a backlog of 100,000 orders beside one of 1,000: speed and memory; 'make soak SOAK_ARGS=\"--orders 5000\"'"
 	@echo "make security      the tests of every row of docs/security.md, and a table of what was seen"
 	@echo "make simulate      the road under one scheduler with every trouble, and mutants that it must catch; 'make simulate SEEDS=20000'"
@@ -30,10 +32,13 @@ demo: venv
 	@exec .venv/bin/ordersync demo $(if $(ONCE),--once)
 
 test: venv-test
-	@exec .venv/bin/python -m pytest -n 2 --dist loadgroup -m "not slow" $(PYTEST_ARGS)
+	@exec .venv/bin/python -m pytest -n 2 --dist loadgroup -m "not slow and not browser" $(PYTEST_ARGS)
 
 test-slow: venv-test
-	@exec .venv/bin/python -m pytest -n 2 --dist loadgroup -m slow $(PYTEST_ARGS)
+	@exec .venv/bin/python -m pytest -n 2 --dist loadgroup -m "slow and not browser" $(PYTEST_ARGS)
+
+test-browser: venv-test
+	@exec .venv/bin/python -m pytest -n 2 --dist loadgroup -m browser $(PYTEST_ARGS)
 
 test-services: venv-test
 	@exec deploy/test_services.sh $(PYTEST_ARGS)
@@ -46,6 +51,9 @@ services-stop:
 
 bench: venv-test
 	@exec .venv/bin/python -m tests.bench $(BENCH_ARGS)
+
+bench-pages: venv-test
+	@exec .venv/bin/python -m tests.bench.pages $(BENCH_ARGS)
 
 soak: venv-test
 	@exec .venv/bin/python -m tests.bench.soak $(SOAK_ARGS)

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+import structlog
 from sqlalchemy import Engine, exc, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -21,16 +22,21 @@ import app.connectors
 from app import secrets
 from app.db import keys
 from app.db.engine import open_engine
+from app.db.health import has_our_schema
 from app.db.migrate import is_current, migrate
 from app.db.store import SqlStore
 from app.domain.road import Link, Owed, Stage, holds_up
 from app.errors import Misconfigured, OrderSyncError, Retry, UsageError
 from app.no_passes import NoPasses
+from app.notifier import AppriseNotifier
+from app.passwords import Argon2Passwords
 from app.ports.connector import Account, Connector, OpenErp, OpenSalesChannel
 from app.ports.deliveries import DueSite
 from app.ports.erp import Erp
 from app.ports.hooks import HookDesk
 from app.ports.limiters import Limiters
+from app.ports.measures import Measures
+from app.ports.panel import PanelStore
 from app.ports.passes import SkuPasses
 from app.ports.sales_channel import SalesChannel
 from app.ports.store import Bell, ErpRow, Site, UnreadRun
@@ -46,6 +52,8 @@ from app.sync.hook_setup import check_due as check_hooks_due
 from app.sync.hooks import read_due
 from app.sync.items import sync_items
 from app.sync.nightly import reconcile_nightly
+from app.sync.panel import Panel
+from app.sync.panel.watching import watch
 from app.sync.parts import Limits, Parts
 from app.sync.recheck import recheck
 from app.sync.schedule import Due, tick
@@ -83,8 +91,13 @@ __all__ = [
 
 T = TypeVar("T")
 
+log = structlog.get_logger("ordersync.program")
+
 _AUDIT = "audit"
 """The name under which the key of the audit trail's seals is kept."""
+
+_WEB = "web"
+"""The name under which the key is kept that signs browsers' cookies."""
 
 DATABASE_AWAY: tuple[type[Exception], ...] = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError)
 """What a database raises that cannot be reached, is too busy or broke off: the same may work a moment later."""
@@ -203,13 +216,14 @@ class OpenPeers:
 class Program:
     """One opened program: its settings, its database, and the parts its use-cases work with.
 
-    `limiters` gives the limiters that its peers are called with.
+    `limiters` gives the limiters that its peers are called with; `measures` is where a worker puts what it counts.
     """
 
     settings: Settings
     engine: Engine
     parts: Parts
     limiters: Callable[[], Limiters] = LocalLimiters
+    measures: Measures | None = None
 
 
 def open_program(settings: Settings, *, url: str | None = None, by: str = "") -> Program:
@@ -237,13 +251,21 @@ def _opened(settings: Settings, engine: Engine, *, url: str | None, by: str) -> 
     audit_key = _audit_key(engine, key)
     limiters = cache(lambda: _limiters(settings, url))
     parts = parts_on(settings, engine, key=key, passes=passes, audit_key=audit_key, by=by, limiters=limiters)
-    return Program(settings=settings, engine=engine, parts=parts, limiters=limiters)
+    measures = None if url is None else _redis_measures(url)
+    return Program(settings=settings, engine=engine, parts=parts, limiters=limiters, measures=measures)
 
 
 def _redis_passes(url: str) -> SkuPasses:
     from app.passes import RedisPasses, connect  # noqa: PLC0415 - its client takes longer to import than a list to be shown
 
     return RedisPasses(connect(url))
+
+
+def _redis_measures(url: str) -> Measures:
+    from app.measures import RedisMeasures  # noqa: PLC0415 - as above
+    from app.passes import connect  # noqa: PLC0415
+
+    return RedisMeasures(connect(url))
 
 
 def _limiters(settings: Settings, url: str | None) -> Limiters:
@@ -299,6 +321,25 @@ def _audit_key(engine: Engine, key: KeyRing) -> Callable[[], bytes]:
 
 def _stored_audit_key(engine: Engine, key: KeyRing) -> str:
     return keys.kept(engine, _AUDIT, make=lambda last: secrets.new_audit_key(key, after_event=last))
+
+
+def panel_of(program: Program) -> Panel:
+    """What people's doors work with."""
+    store = cast("PanelStore", program.parts.store)
+    return Panel(
+        parts=program.parts,
+        store=store,
+        passwords=Argon2Passwords(),
+        limiters=program.limiters,
+        notifier=AppriseNotifier(),
+    )
+
+
+def web_key_of(program: Program) -> bytes:
+    """The key that signs browsers' cookies, the same for every web process. Raises `Misconfigured` where the secret key is another."""
+    key = _secret_key(program)
+    stored = keys.kept(program.engine, _WEB, make=lambda _last: secrets.new_web_key(key))
+    return secrets.web_key(key, stored)
 
 
 def audit_key_of(program: Program) -> Seals:
@@ -392,6 +433,34 @@ def archive_old_orders() -> None:
     """What the nightly archive task does."""
     program = program_of_process()
     archive_nightly(program.parts, days=program.settings.archive_days)
+
+
+def measure_task(name: str, seconds: float) -> None:
+    """Count a task that has ended in this worker process. Nothing is counted of one for which the program could not be opened."""
+    program = _of_process.get(os.getpid())
+    if program is not None and program.measures is not None:
+        program.measures.took(name.removeprefix("ordersync."), seconds)
+
+
+def drop_ended() -> None:
+    """Forget sessions, links and kept answers that have ended."""
+    panel_of(program_of_process()).store.drop_ended()
+
+
+def database_word(program: Program) -> str:
+    """How the database is, in a word: `ok`, `away`, or `schema` where that is not this program's."""
+    try:
+        return "ok" if has_our_schema(program.engine) else "schema"
+    except SQLAlchemyError as error:
+        # No driver's own words: they may hold an address.
+        log.warning("database_away", failure=type(error).__name__)
+        return "away"
+
+
+def watch_alerts() -> None:
+    """What beat's look at the alerts does."""
+    program = program_of_process()
+    watch(panel_of(program), web_url=program.settings.web_url)
 
 
 def due_now() -> Due:

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import redis
@@ -12,8 +13,11 @@ from kombu.exceptions import OperationalError
 
 from app.bootstrap import Bell, Program, close_runs
 from app.errors import Misconfigured
+from app.heartbeats import Sign, alive
+from app.measures import RedisMeasures
 from app.passes import connect
 from app.ports.deliveries import DueSite
+from app.ports.measures import Counted
 from app.ports.store import Run
 from app.runtime import ProcessGroup, broker_url, some_broker
 from app.settings import Settings
@@ -66,6 +70,11 @@ class Workers:
                 f"The broker does not answer ({type(error).__name__}); nothing was sent. See `ordersync doctor broker`."
             ) from None
 
+    def nodes(self) -> tuple[str, ...]:
+        """The worker nodes that answer within a second, by name."""
+        found = self._app.control.ping(timeout=_ASK_SECONDS)
+        return tuple(sorted({name for each in found for name in each}))
+
     def wait_until_they_answer(self, *, seconds: float = _START_SECONDS) -> None:
         """Return when a worker answers. Raises `Misconfigured` where none does."""
         deadline = time.monotonic() + seconds
@@ -117,6 +126,72 @@ class DeliveryBell:
             self._workers.send("read_named", site_id=site.id, site=site.name)
         except (Misconfigured, OperationalError) as error:
             log.warning("not_rung", site=site.name, failure=type(error).__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """The worker nodes that answer, by name, and the beats that live; `fault` says why nobody could be asked."""
+
+    workers: tuple[str, ...] = ()
+    beats: tuple[Sign, ...] = ()
+    fault: str = ""
+
+
+class BrokerDoors:
+    """What the web asks of broker and workers. Never raises: while the broker is away, what is stored stays due."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._workers: Workers | None = None
+
+    def _open(self) -> Workers:
+        if self._workers is None:
+            self._workers = Workers(self._settings, url=broker_url(self._settings))
+        return self._workers
+
+    def ring(self, bell: Bell) -> bool:
+        """Tell the workers of a batch. Returns whether the broker took it."""
+        try:
+            return self._open().ring(bell)
+        except (Misconfigured, OperationalError) as error:
+            log.warning("not_rung", batch=bell.batch_id, failure=type(error).__name__)
+            return False
+
+    def send(self, task: str, **arguments: Any) -> bool:  # noqa: ANN401 - a task's own arguments
+        """Send a task by its name; ids and names of sites only. Returns whether the broker took it."""
+        try:
+            self._open().send(task, **arguments)
+        except (Misconfigured, OperationalError) as error:
+            log.warning("not_sent", task=task, failure=type(error).__name__)
+            return False
+        return True
+
+    def queues(self) -> dict[str, Any]:
+        """As `broker_queues`."""
+        return broker_queues(self._settings)
+
+    def counted(self) -> Counted:
+        """What all workers have counted."""
+        try:
+            with connect(broker_url(self._settings)) as client:
+                return RedisMeasures(client).counted()
+        except Misconfigured as error:
+            return Counted(fault=error.reason)
+        except redis.RedisError as error:
+            return Counted(fault=f"The broker does not answer ({type(error).__name__}).")
+
+    def processes(self) -> Processes:
+        """Who is alive: worker nodes that answer within a second, and the beats that sent something lately."""
+        try:
+            url = broker_url(self._settings)
+            with connect(url) as client:
+                beats = alive(client, process="beat")
+            answers = self._open().nodes()
+        except Misconfigured as error:
+            return Processes(fault=error.reason)
+        except (redis.RedisError, OperationalError) as error:
+            return Processes(fault=f"The broker does not answer ({type(error).__name__}).")
+        return Processes(workers=answers, beats=beats)
 
 
 def broker_queues(settings: Settings) -> dict[str, Any]:

@@ -81,3 +81,7 @@ class Misconfigured(OrderSyncError):
 
 class UsageError(OrderSyncError):
     """A person or a script asked for something that cannot be done; nothing was changed."""
+
+
+class Overtaken(UsageError):
+    """What was asked for was meant for how something stood before; somebody else was faster, and nothing was changed."""

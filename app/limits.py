@@ -18,7 +18,7 @@ import structlog
 
 from app.ports.limiters import Ceilings, Change, Changed, Limiter, Report, Usage, Verdict, Wait, Why
 from app.transport import limits
-from app.transport.limits import Book, LocalLimiter, LocalLimiters, State
+from app.transport.limits import Book, Entry, LocalLimiter, LocalLimiters, State
 
 log = structlog.get_logger("ordersync.limits")
 
@@ -31,6 +31,8 @@ _OWN_KEY = "scripts"
 """No account's key: with it is found out whether the scripts may run."""
 _KEPT_MS = 24 * 3600 * 1000
 """An account that nobody calls is forgotten after a day."""
+_COUNTS_KEPT_MS = 30 * _KEPT_MS
+"""How often it answered what is remembered for longer: a count that begins anew is a gap in somebody's curve."""
 
 _LONGEST_CALL = 3600.0
 _LONGEST_OPENING = limits.LONGEST_OPEN * (1 + limits.JITTER)
@@ -113,6 +115,10 @@ _LEAVE = f"""{_NOW}
 local place, verdict, wait, fault, jitter = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 local size, left, resets_in, window = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 redis.call('ZREM', KEYS[2], place)
+if ARGV[11] ~= '' then
+  redis.call('HINCRBY', KEYS[3], ARGV[11] .. ' ' .. ARGV[10], 1)
+  redis.call('PEXPIRE', KEYS[3], {_COUNTS_KEPT_MS})
+end
 if size then
   local resets = now + resets_in
   if num('quota_size') > 0 and resets <= num('quota_resets') + window / 2 then left = math.min(left, num('quota_left')) end
@@ -191,22 +197,25 @@ class RedisLimiters:
         """The limiter of this account."""
         key = self._book.enter(name=name, counted_by=counted_by, ceilings=ceilings)
         alone = self._alone.of(name=name, counted_by=counted_by, ceilings=share_of(ceilings))
-        return _RedisLimiter(self, keys=self._keys(key), ceilings=ceilings, alone=alone)
+        return _RedisLimiter(self, name=name, keys=self._keys(key), ceilings=ceilings, alone=alone)
 
     def usage(self) -> tuple[Usage, ...]:
         """How each account stands for all processes, or in this one where the server is away or refuses the scripts."""
         try:
             self.try_scripts()
             now = self._server_time()
-            return tuple(
-                _state(*self._read(each.key), now=now).usage(
-                    names=each.names, ceilings=each.ceilings, now=now, shared=True
-                )
-                for each in self._book.entries()
-            )
+            return tuple(self._usage(each, now) for each in self._book.entries())
         except redis.RedisError as error:
             self.is_away(error)
             return self._alone.usage()
+
+    def _usage(self, entry: Entry, now: float) -> Usage:
+        stored, running, answers = self._read(entry.key)
+        found = _state(stored, running, now=now).usage(
+            names=entry.names, ceilings=entry.ceilings, now=now, shared=True
+        )
+        counts = ((field.partition(" "), count) for field, count in answers.items())
+        return replace(found, answers={(name, status): int(count) for (status, _, name), count in counts})
 
     def forget(self, name: str) -> bool:
         """Forget what is known of the accounts of this name. False where the server is away, and each process has its own."""
@@ -214,7 +223,7 @@ class RedisLimiters:
             self.try_scripts()
             for each in self._book.entries():
                 if name in each.names:
-                    state, _running = self._keys(each.key)
+                    state, *_others = self._keys(each.key)
                     self.client.delete(state)
         except redis.RedisError as error:
             self.is_away(error)
@@ -225,7 +234,7 @@ class RedisLimiters:
         """Raises `redis.RedisError` where the server is away, or a user or a replica may read but not do what calls need."""
         keys, place = self._keys(_OWN_KEY), uuid.uuid4().hex
         self.enter(keys=keys, args=[place, 1.0, 1000, 0, 60.0, 0, self.now])
-        self.leave(keys=keys, args=[place, Verdict.NONE.value, "", "", 0.0, "", "", "", "", self.now])
+        self.leave(keys=keys, args=[place, Verdict.NONE.value, "", "", 0.0, *[""] * 6, self.now])
 
     @property
     def now(self) -> str:
@@ -244,17 +253,19 @@ class RedisLimiters:
                 log.warning("limits_not_shared", failure=type(error).__name__, seconds=_AWAY)
             self._away_until = self._clock() + _AWAY
 
-    def _keys(self, key: str) -> tuple[str, str]:
-        # The braces keep both on one node of a cluster.
-        return f"{self._prefix}:{{{key}}}", f"{self._prefix}:{{{key}}}:running"
+    def _keys(self, key: str) -> tuple[str, str, str]:
+        # The braces keep them on one node of a cluster.
+        own = f"{self._prefix}:{{{key}}}"
+        return own, f"{own}:running", f"{own}:answers"
 
-    def _read(self, key: str) -> tuple[Mapping[str, str], Mapping[str, float]]:
-        state, running = self._keys(key)
+    def _read(self, key: str) -> tuple[Mapping[str, str], Mapping[str, float], Mapping[str, str]]:
+        state, running, answers = self._keys(key)
         with self.client.pipeline(transaction=False) as pipe:
             pipe.hgetall(state)
             pipe.zrange(running, 0, -1, withscores=True)
-            stored, leases = pipe.execute()
-        return stored, dict(leases)
+            pipe.hgetall(answers)
+            stored, leases, counts = pipe.execute()
+        return stored, dict(leases), counts
 
     def _server_time(self) -> float:
         if self._now is not None:
@@ -267,9 +278,16 @@ class _RedisLimiter:
     """One account's."""
 
     def __init__(
-        self, all_of_them: RedisLimiters, *, keys: tuple[str, str], ceilings: Ceilings, alone: LocalLimiter
+        self,
+        all_of_them: RedisLimiters,
+        *,
+        name: str,
+        keys: tuple[str, str, str],
+        ceilings: Ceilings,
+        alone: LocalLimiter,
     ) -> None:
         self._all = all_of_them
+        self._name = name
         self._keys = keys
         self._ceilings = ceilings
         self._alone = alone
@@ -307,7 +325,9 @@ class _RedisLimiter:
         wait = "" if report.wait is None else report.wait
         arguments = [place, report.verdict.value, wait, report.fault, self._all.jitter(), *quota]
         try:
-            found = self._all.leave(keys=self._keys, args=[*arguments, self._all.now])
+            found = self._all.leave(
+                keys=self._keys, args=[*arguments, self._name, report.status, self._all.now]
+            )
         except redis.RedisError as error:
             self._all.is_away(error)
             return changed

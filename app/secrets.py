@@ -145,3 +145,13 @@ def audit_key(key: KeyRing, stored: str) -> AuditKey:
     """The key of the audit trail's seals. Raises `Misconfigured` where the secret key is another."""
     opened = decrypt(key, stored, name="the audit trail")
     return AuditKey(key=bytes.fromhex(opened["key"]), after_event=int(opened["after_event"]))
+
+
+def new_web_key(key: KeyRing) -> str:
+    """A new key of browsers' cookies, as it is stored."""
+    return encrypt(key, {"key": secrets.token_hex(32)})
+
+
+def web_key(key: KeyRing, stored: str) -> bytes:
+    """The key of browsers' cookies. Raises `Misconfigured` where the secret key is another."""
+    return bytes.fromhex(decrypt(key, stored, name="the panel's cookies")["key"])

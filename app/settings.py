@@ -5,6 +5,7 @@ Order of precedence: environment, then `.env` in the working directory, then the
 
 import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -24,7 +25,8 @@ _DEFAULT_LIMITS = {
 class Settings:
     """Everything a process needs to know before it opens anything. Durations are seconds, but for `archive_days`.
 
-    Orders that are done and unchanged for so many days go to the archive; 0 is never.
+    Orders that are done and unchanged for so many days go to the archive; 0 is never. `web_url` and `flower_url` are where people
+    reach the panel and Flower; without the first the panel lets people in from this machine only.
     """
 
     var: Path
@@ -45,6 +47,8 @@ class Settings:
     log_bytes: int
     log_files: int
     archive_days: int = 90
+    web_url: str | None = None
+    flower_url: str | None = None
 
     @property
     def embedded_database(self) -> bool:
@@ -159,6 +163,8 @@ def load_settings(environment: Mapping[str, str] | None = None, *, dotenv: Path 
         log_bytes=_count(values, "ORDERSYNC_LOG_BYTES", 10_000_000, least=10_000),
         log_files=_count(values, "ORDERSYNC_LOG_FILES", 10, least=2),
         archive_days=_count(values, "ORDERSYNC_ARCHIVE_DAYS", 90, least=0, most=36_500),
+        web_url=_address(values, "ORDERSYNC_WEB_URL"),
+        flower_url=_address(values, "ORDERSYNC_FLOWER_URL"),
     )
     settings.check_time_limits()
     if settings.sweep_seconds <= 0:
@@ -181,6 +187,16 @@ def _secret(values: Mapping[str, str], name: str) -> str | None:
     if not text:
         message = f"{name}_FILE names {file}, which is empty."
         raise Misconfigured(message)
+    return text
+
+
+def _address(values: Mapping[str, str], name: str) -> str | None:
+    """Scheme, host and port of a web address, without a slash at its end."""
+    text = values.get(name, "").strip().rstrip("/")
+    if not text:
+        return None
+    if not re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:]+", text):
+        raise Misconfigured(f"{name} is {text!r}; it must be an address such as https://orders.example.com.")
     return text
 
 

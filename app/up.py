@@ -13,7 +13,7 @@ from types import FrameType
 import structlog
 from rich.console import Console
 
-from app.bootstrap import prepare_database
+from app.bootstrap import open_program, panel_of, prepare_database
 from app.celery_door import (
     CONCURRENCY,
     beat_command,
@@ -197,6 +197,9 @@ class _Up:
 
     def _start(self, name: str, command: Sequence[str], url: str, *, grace: float | None = None) -> None:
         environment = {**worker_environment(self._settings, url=url), "ORDERSYNC_PROCESS": name}
+        if self._settings.flower_url is None:
+            flower = f"http://{self._wishes.flower_address}:{self._wishes.flower_port}"
+            environment["ORDERSYNC_FLOWER_URL"] = flower
         self._supervisor.start(
             name,
             start=partial(self._group.start, name, command, environment=environment, grace=grace),
@@ -225,13 +228,22 @@ class _Up:
     def _say(self, text: str) -> None:
         self._console.print(f"[green]✓[/green] {text}" if self._console.is_terminal else f"- {text}")
 
+    def _first_step(self) -> str:
+        """What a person does to get into the panel; nothing where somebody has an account already."""
+        program = open_program(self._settings)
+        try:
+            has_accounts = bool(panel_of(program).store.users())
+        finally:
+            program.engine.dispose()
+        return "" if has_accounts else "first account: ordersync user add NAME --role admin"
+
     def _hint(self, *, flower: bool) -> None:
         self._say(f"{', '.join(self._supervisor.names)} started")
         if self._wishes.flower and not flower:
             missing = "Flower is not started: it needs ORDERSYNC_FLOWER_AUTH, set to name:password (or --no-flower)."
             self._console.print(missing, style="yellow", soft_wrap=True)
         where = f"http://{self._wishes.flower_address}:{self._wishes.flower_port}"
-        web = f"http://{self._wishes.web_address}:{self._wishes.web_port}/hooks/"
+        web = f"http://{self._wishes.web_address}:{self._wishes.web_port}"
         for hint in (
             "",
             *(
@@ -239,7 +251,12 @@ class _Up:
                 if flower
                 else []
             ),
-            *([f"Webhooks are taken at:       {web}"] if self._wishes.web else []),
+            *(
+                [f"The control panel:           {self._settings.web_url or web}   {self._first_step()}"]
+                if self._wishes.web
+                else []
+            ),
+            *([f"Webhooks are taken at:       {web}/hooks/"] if self._wishes.web else []),
             "How sites and orders stand:  ordersync status",
             "Is everything well?          ordersync doctor",
             "Ctrl-C stops everything.",

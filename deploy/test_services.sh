@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 
 readonly STARTED=${TMPDIR:-/tmp}/ordersync-services/environment
 # Of the slow tests, those that tell something of a server.
-readonly PICKED="not slow or services"
+readonly PICKED="(not slow and not browser) or services"
 
 if [[ -z ${ORDERSYNC_TEST_POSTGRESQL_URL:-} && -z ${ORDERSYNC_TEST_MARIADB_URL:-} && -z ${ORDERSYNC_TEST_REDIS_URL:-} ]]; then
     if [[ ! -O $STARTED ]]; then

@@ -29,7 +29,7 @@ def main() -> None:
         f"    {line}".rstrip()
         for line in [
             "$ make demo ONCE=1",
-            *_shortened(lines),
+            *(re.sub("(/login/).*", r"\1...", line) for line in _shortened(lines)),
             json.dumps({**summary, "orders": ["..."]}),
         ]
     )

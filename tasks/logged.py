@@ -1,5 +1,6 @@
 """What all tasks share: each line of the log knows whose work it tells of, and no failure's text leaves the process."""
 
+import time
 from typing import Any
 
 import structlog
@@ -7,7 +8,7 @@ from celery import Task
 from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
 from kombu.exceptions import OperationalError
 
-from app.bootstrap import DATABASE_AWAY, end_task, program_of_process
+from app.bootstrap import DATABASE_AWAY, end_task, measure_task, program_of_process
 from app.errors import Misconfigured, OrderSyncError
 
 log = structlog.get_logger("ordersync.task")
@@ -45,6 +46,7 @@ class LoggedTask(Task):  # type: ignore[misc] # Celery has no types.
         }
         known = {name: value for name, value in context.items() if value}
         with structlog.contextvars.bound_contextvars(**known):
+            began = time.monotonic()
             try:
                 reason = self.run(*arguments, **keywords) or ""
                 if watched_run is not None:
@@ -67,10 +69,19 @@ class LoggedTask(Task):  # type: ignore[misc] # Celery has no types.
                 log.exception("task_failed", failure=failure)
             else:
                 return
+            finally:
+                _measure(self.name, time.monotonic() - began)
             if watched_run is not None:
                 _end_failed(watched_run, failure)
         # Outside of the handler, so that the failure itself is no part of what Celery sends.
         raise TaskEnded(failure)
+
+
+def _measure(name: str, seconds: float) -> None:
+    try:
+        measure_task(name, seconds)
+    except Exception as error:  # noqa: BLE001 - its time may be up this very moment, and what is done stays done
+        log.warning("not_measured", failure=type(error).__name__)
 
 
 def _end_failed(run_id: int, failure: str) -> None:

@@ -11,6 +11,7 @@ from app.bootstrap import (
     UnreadRun,
     archive_old_orders,
     check_hooks_due,
+    drop_ended,
     drop_old_deliveries,
     due_now,
     program_of_process,
@@ -19,6 +20,7 @@ from app.bootstrap import (
     sweep,
     sync_items,
     tell_of_errors,
+    watch_alerts,
 )
 from tasks.logged import LoggedTask
 from tasks.road import fetch, read_named, ring
@@ -98,14 +100,21 @@ def recheck_errors(**_from_a_newer_sender: Any) -> None:
 
 @shared_task(name="ordersync.drop_deliveries", base=LoggedTask)
 def drop_deliveries(**_from_a_newer_sender: Any) -> None:
-    """Forget what webhooks brought long ago."""
+    """Forget what webhooks brought long ago, and the sessions, links and kept answers that have ended."""
     drop_old_deliveries(program_of_process().parts)
+    drop_ended()
 
 
 @shared_task(name="ordersync.report_errors", base=LoggedTask)
 def report_errors(*, month: str = "", **_from_a_newer_sender: Any) -> None:
     """Tell the log how many errors a month brought, by default the one that ended last."""
     tell_of_errors(program_of_process().parts, month=month)
+
+
+@shared_task(name="ordersync.watch", base=LoggedTask)
+def watch(**_from_a_newer_sender: Any) -> None:
+    """Look whether something is amiss, and tell people when it begins and when it is over."""
+    watch_alerts()
 
 
 @shared_task(name="ordersync.archive", base=LoggedTask)

@@ -106,6 +106,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
             "ordersync.archive": {"queue": "upkeep"},
             "ordersync.recheck": {"queue": "upkeep"},
             "ordersync.report_errors": {"queue": "upkeep"},
+            "ordersync.watch": {"queue": "upkeep"},
         },
         "task_queues": [Queue(name) for name in QUEUES],
         # The schedule is kept in memory: a file of it could be found broken at a start, and two beats could not share it.
@@ -118,6 +119,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
                 "schedule": settings.sweep_seconds,
                 "options": {"expires": max(1.0, settings.sweep_seconds)},
             },
+            "watch": {"task": "ordersync.watch", "schedule": 60.0, "options": {"expires": 55}},
             "recheck": {"task": "ordersync.recheck", "schedule": 300.0, "options": {"expires": 240}},
             # At a time of day: a beat that is started anew each day would never come to the end of a day's pause.
             "drop_deliveries": {

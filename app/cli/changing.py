@@ -10,7 +10,6 @@ from app.cli.completing import erp_names, site_names
 from app.cli.connecting import erp, site
 from app.cli.root import json_option, opened, say, show_or_say, time_text
 from app.cli.typed import credential_option, credentials_from, settings_from, settings_option, with_options
-from app.domain.words import counted
 from app.errors import UsageError
 from app.ports.systems import Removal
 from app.sync import reconfigure, retire
@@ -67,15 +66,7 @@ def _say_changed(subject: str, name: str, changed: reconfigure.Changed, *, as_js
         "released": changed.released,
         "next_run": changed.next_run,
     }
-    sentences = [
-        f"The {subject} is changed: {', '.join(changed.what)}."
-        if changed.what
-        else f"Nothing of the {subject} is other than before.",
-        *(["It was paused and is tried again."] if changed.unpaused else []),
-        *([f"{counted(changed.released, 'held order')} tried again."] if changed.released else []),
-        f"Next run: {time_text(changed.next_run)}.",
-    ]
-    show_or_say(value, as_json=as_json, sentence=" ".join(sentences))
+    show_or_say(value, as_json=as_json, sentence=reconfigure.sentence(changed, of=subject))
 
 
 @site.command("enable")
@@ -100,10 +91,7 @@ def site_disable(name: str, as_json: bool) -> None:
     show_or_say(
         {"name": name, "active": False, "unfinished": unfinished},
         as_json=as_json,
-        sentence=(
-            f"The site {name} is disabled: no schedule reads it any more. What was read before still goes on: "
-            f"{counted(unfinished, 'order')} in motion or held."
-        ),
+        sentence=retire.disabled_sentence(name, unfinished),
     )
 
 

@@ -12,8 +12,8 @@ from app.bootstrap import inline
 from app.cli.completing import site_names
 from app.cli.connecting import site
 from app.cli.root import json_option, main, opened, show
-from app.cli.typed import moment_from
 from app.sync import probing
+from app.sync.moments import moment_from
 from app.sync.parts import site_named
 from app.sync.reconcile import Comparison, Heal, reconcile, sentence
 

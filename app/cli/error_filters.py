@@ -3,9 +3,10 @@
 import click
 
 from app.cli.completing import error_kinds, site_names
-from app.cli.typed import moment_from, with_options
+from app.cli.typed import with_options
 from app.domain.road import LINKS
 from app.ports.desk import ErrorFilter
+from app.sync.moments import moment_from
 
 filter_options = with_options(
     click.option("--site", "site_name", default=None, shell_complete=site_names, help="Of this site only."),

@@ -8,16 +8,17 @@ from typing import Any
 import click
 
 from app import demo, up
-from app.bootstrap import Program, inline, pipeline, prepare_database
-from app.celery_door import CONCURRENCY, DeliveryBell, answering_workers, wait_for_run
+from app.bootstrap import Program, inline, panel_of, pipeline, prepare_database, web_key_of
+from app.celery_door import CONCURRENCY, BrokerDoors, DeliveryBell, answering_workers, wait_for_run
 from app.cli.completing import site_names
 from app.cli.root import ERR, OUT, exit_code, json_option, main, opened, say
 from app.ports.store import Run
 from app.settings import load_settings
 from app.show import RunProgress, json_text, run_table
 from app.sync.overview import run_report
+from app.sync.panel.running import start
 from app.sync.parts import site_named
-from app.web import Ringer, answers, create_app, serve
+from app.web import People, Ringer, answers, create_app, serve
 
 _PORT = click.IntRange(1, 65535)
 
@@ -42,9 +43,9 @@ def migrate() -> None:
 )
 @click.option("--flower-address", default="127.0.0.1", show_default=True, help="Where Flower listens.")
 @click.option("--flower-port", type=_PORT, default=5555, show_default=True, help="Where Flower listens.")
-@click.option("--web/--no-web", default=True, show_default=True, help="Take webhooks.")
-@click.option("--web-address", default="127.0.0.1", show_default=True, help="Where webhooks are taken.")
-@click.option("--web-port", type=_PORT, default=8080, show_default=True, help="Where webhooks are taken.")
+@click.option("--web/--no-web", default=True, show_default=True, help="The control panel, and webhooks.")
+@click.option("--web-address", default="127.0.0.1", show_default=True, help="Where panel and webhooks are.")
+@click.option("--web-port", type=_PORT, default=8080, show_default=True, help="Where panel and webhooks are.")
 def run_up(**wishes: Any) -> None:
     """Run everything on the current settings: broker (where REDIS_URL is unset), worker, beat, Flower and web server.
 
@@ -59,17 +60,32 @@ def run_up(**wishes: Any) -> None:
 @click.option(
     "--threads", type=click.IntRange(1, 64), default=8, show_default=True, help="Requests answered at once."
 )
+@click.option(
+    "--hooks-only", is_flag=True, help="Neither panel nor API: for a server that all the world may reach."
+)
 @click.option("--check", is_flag=True, help="Only see whether one answers there: exit code 0 or 1.")
-def run_web(address: str, port: int, threads: int, check: bool) -> None:
-    """Take the webhooks of all sites at /hooks/SITE/TOPIC, until Ctrl-C.
+def run_web(address: str, port: int, threads: int, hooks_only: bool, check: bool) -> None:
+    """The control panel, the API, and the webhooks of all sites (/hooks/SITE/TOPIC), until Ctrl-C.
 
     It speaks plain HTTP: TLS is the business of the reverse proxy before it.
     """
     if check:
         sys.exit(not answers(address=address, port=port))
     program = opened()
+    people = None if hooks_only else _people(program)
     with Ringer(DeliveryBell(program.settings)) as ringer:
-        serve(create_app(program, ring=ringer.ring), address=address, port=port, threads=threads)
+        serve(
+            create_app(program, ring=ringer.ring, people=people), address=address, port=port, threads=threads
+        )
+
+
+def _people(program: Program) -> People:
+    return People(
+        panel=panel_of(program),
+        doors=BrokerDoors(program.settings),
+        key=web_key_of(program),
+        settings=program.settings,
+    )
 
 
 @main.command("demo")
@@ -125,12 +141,11 @@ def _inline_run(name: str, patience: float) -> Iterator[tuple[Program, Run, bool
 @contextmanager
 def _celery_run(name: str, patience: float) -> Iterator[tuple[Program, Run, bool]]:
     program = opened()
-    # Before a broker is started for it.
-    found = site_named(program.parts, name)
+    # Before a broker is started for it: this refuses what is no site.
+    site_named(program.parts, name)
     with answering_workers(program.settings) as (workers, own):
         with RunProgress(ERR) as progress:
-            run_id = program.parts.store.open_run(kind="orders", site_id=found.id)
-            workers.send("fetch", site_id=found.id, run_id=run_id, site=found.name)
+            run_id = start(program.parts, name, send=workers.send).run_id
             run, settled = wait_for_run(
                 program, workers, run_id, patience=patience, progress=progress, own_beat=own
             )

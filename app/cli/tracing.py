@@ -1,7 +1,5 @@
 """`trace` and `audit`: what has happened to an order, and the proof that nothing of that was changed."""
 
-import json
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,13 +14,10 @@ from app.cli.progress import counting
 from app.cli.root import OUT, json_option, main, opened, say, show, show_or_say
 from app.show import json_text
 from app.sync.audit import Verification, sentence, verify
+from app.sync.pretty import pretty
 from app.sync.trace import Life, Moment, duration, plain, trace
 
 NOT_WHOLE = 1
-
-_MARK = "\0{}\0"
-_MARKED = re.compile(r'"\\u0000([-+.0-9Ee]+)\\u0000"')
-"""Numbers pass through JSON as texts that are marked, for as numbers they would lose their form."""
 
 
 @main.command("trace")
@@ -83,16 +78,7 @@ def _exchange(moment: Moment, exchange: Mapping[str, str]) -> Iterator[Renderabl
 
 
 def _titled(title: str, text: str) -> RenderableType:
-    return Group(Text(title, style="bold"), Text(_pretty(text) or "(nothing)"), Text(""))
-
-
-def _pretty(text: str) -> str:
-    """JSON with indents, its numbers as they were written (10.00 stays 10.00); other text as it is."""
-    try:
-        found = json.loads(text, parse_float=_MARK.format, parse_int=_MARK.format)
-    except ValueError:
-        return text
-    return _MARKED.sub(r"\1", json.dumps(found, indent=2, ensure_ascii=False))
+    return Group(Text(title, style="bold"), Text(pretty(text) or "(nothing)"), Text(""))
 
 
 @main.group()

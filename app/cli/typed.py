@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -78,16 +77,3 @@ def credentials_from(given: tuple[str, ...]) -> dict[str, str]:
                     f"The credential {name} cannot be read from {rest} (it is no text in UTF-8)."
                 ) from None
     return found
-
-
-def moment_from(text: str, option: str) -> datetime | None:
-    """A date or a time, UTC where no zone is named, None where nothing was typed. Raises `UsageError`."""
-    if not text.strip():
-        return None
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise UsageError(
-            f"{option} {text!r} must be a date or a time such as 2026-11-01 or 2026-11-01T12:00 (UTC)."
-        ) from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)

@@ -7,7 +7,7 @@ from sqlalchemy import Column, Connection, Engine, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.db.store.base import clock_of
-from app.db.tables import ARCHIVES, erps, events, secrets, sites, threads
+from app.db.tables import ARCHIVES, alert_targets, erps, events, secrets, sites, threads
 
 
 def kept(engine: Engine, name: str, *, make: Callable[[int], str]) -> str:
@@ -56,6 +56,7 @@ _PLACES: tuple[tuple[str, Column[str], Column[str]], ...] = (
     ("the site {}", sites.c.name, sites.c.credentials),
     ("the webhooks of {}", sites.c.name, sites.c.hook_secrets),
     ("the {} key", secrets.c.name, secrets.c.value),
+    ("the alert target {}", alert_targets.c.name, alert_targets.c.url),
 )
 """Every column with something encrypted in it, and what each of its rows is called. A test sees that there is no other."""
 

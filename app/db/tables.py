@@ -235,6 +235,9 @@ threads = _table(
     Index(None, "state", "next_at"),
     Index(None, "run_id"),
     Index(None, "order_number"),
+    Index(None, "platform_order_id"),
+    Index(None, "amended_version"),
+    Index(None, "created_at", "site_id"),
 )
 
 steps = _table(
@@ -314,7 +317,9 @@ orders = _table(
     UniqueConstraint("erp_id", "external_number"),
     Index(None, "imported"),
     Index(None, "order_number"),
+    Index(None, "erp_document_number"),
     Index(None, "site_id", "order_date"),
+    Index(None, "exported_at"),
 )
 
 addresses = _table(
@@ -502,17 +507,151 @@ certificates = _table(
     Index(None, "site_id", "made_at"),
 )
 
+# What people are to be told: of a site, or else of the `subject`, which is an ERP, an account, a currency, or nothing for all.
 alerts = _table(
     "rm_alert",
     _id(),
-    Column("site_id", Integer, ForeignKey("rm_sites.id"), nullable=False),
+    Column("site_id", Integer, ForeignKey("rm_sites.id")),
     Column("kind", String(32), nullable=False),
+    Column("subject", String(255)),
     Column("reason", String(1000), nullable=False),
     Column("opened_at", UtcTime, nullable=False),
     Column("closed_at", UtcTime),
-    # The site and the kind while it is open, NULL once it is over: one open row each, on every database.
+    # Since when its rule sees it no more; NULL while it does.
+    Column("clear_since", UtcTime),
+    # When it was put down who is to be told of its begin, and of its end; NULL while that is owed, or was never told.
+    Column("told_at", UtcTime),
+    Column("told_over_at", UtcTime),
+    # The site, or a digest of the subject, and the kind while it is open, NULL once it is over: one open row each, everywhere.
     Column("open_key", String(64), unique=True),
     Index(None, "closed_at"),
+)
+
+# What people have changed of the rules, one row for each kind at most; what is not here is as the program has it.
+alert_rules = _table(
+    "rm_alert_rule",
+    _id(),
+    Column("kind", String(32), nullable=False, unique=True),
+    Column("enabled", Flag, nullable=False),
+    Column("threshold", Exact(places=0)),
+    Column("currency", String(3), nullable=False),
+    Column("for_minutes", Integer, nullable=False),
+    Column("severity", String(16), nullable=False),
+    # Clock times as `22:00` in the zone; empty for no quiet hours.
+    Column("quiet_from", String(5), nullable=False),
+    Column("quiet_to", String(5), nullable=False),
+    Column("quiet_zone", String(64), nullable=False),
+)
+
+alert_targets = _table(
+    "rm_alert_target",
+    _id(),
+    Column("name", String(64), nullable=False, unique=True),
+    # Encrypted, for it holds passwords and tokens; `hint` is what is shown of it.
+    Column("url", LongText, nullable=False),
+    Column("hint", String(255), nullable=False),
+    Column("enabled", Flag, nullable=False),
+    # The kinds that it is told of, separated by blanks; empty for all.
+    Column("kinds", String(500), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("created_by", String(64), nullable=False),
+)
+
+# One row for each alert, target and begin or end: the job of telling it.
+alert_notices = _table(
+    "rm_alert_notice",
+    _id(),
+    Column("alert_id", Integer, ForeignKey("rm_alert.id"), nullable=False),
+    # NULL once the target was removed; `target` is its name.
+    Column("target_id", Integer, ForeignKey("rm_alert_target.id")),
+    Column("target", String(64), nullable=False),
+    Column("what", String(8), nullable=False),
+    Column("made_at", UtcTime, nullable=False),
+    # NULL once it was told or given up.
+    Column("next_at", UtcTime),
+    Column("told_at", UtcTime),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("outcome", String(1000), nullable=False, default=""),
+    Column("lease_until", UtcTime),
+    Column("lease_token", String(36)),
+    UniqueConstraint("alert_id", "target_id", "what"),
+    Index(None, "next_at"),
+    Index(None, "target_id"),
+)
+
+# People who may look and do, and programs with tokens. Of what signs anybody in only digests are kept.
+users = _table(
+    "rm_user",
+    _id(),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("role", String(16), nullable=False),
+    Column("is_active", Flag, nullable=False, default=True),
+    # An argon2 hash; NULL for somebody who has no password yet.
+    Column("password", String(255)),
+    Column("failures", Integer, nullable=False, default=0),
+    Column("locked_until", UtcTime),
+    Column("created_at", UtcTime, nullable=False),
+    Column("created_by", String(64), nullable=False),
+    Column("last_login_at", UtcTime),
+)
+
+# Who is signed in, and the links that sign in once: `kind` is `session` or `link`.
+sessions = _table(
+    "rm_session",
+    _id(),
+    Column("user_id", Integer, ForeignKey("rm_user.id"), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("created_at", UtcTime, nullable=False),
+    Column("seen_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+    Index(None, "user_id"),
+    Index(None, "expires_at"),
+)
+
+tokens = _table(
+    "rm_token",
+    _id(),
+    Column("name", String(64), nullable=False),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("hint", String(16), nullable=False),
+    Column("scopes", String(255), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("created_by", String(64), nullable=False),
+    Column("expires_at", UtcTime),
+    Column("last_used_at", UtcTime),
+    Column("revoked_at", UtcTime),
+    # The name until it is revoked, then NULL: a name may be given again.
+    Column("open_name", String(64), unique=True),
+)
+
+# What people and programs did through the panel, the API and the command line; what concerns an order is in its trail as well.
+actions = _table(
+    "rm_action",
+    _id(),
+    Column("at", UtcTime, nullable=False),
+    Column("by", String(80), nullable=False),
+    Column("via", String(8), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("target", String(255), nullable=False),
+    Column("detail", JSON, nullable=False),
+    Column("outcome", String(1000), nullable=False, default=""),
+)
+
+# Answers that are given again to whoever sends the same request under the same key.
+keyed = _table(
+    "rm_idempotency",
+    _id(),
+    Column("token_id", Integer, ForeignKey("rm_token.id"), nullable=False),
+    # The digest of the key.
+    Column("key", String(64), nullable=False),
+    # A digest of method, path and body.
+    Column("request", String(64), nullable=False),
+    Column("status", Integer),
+    Column("body", LongText, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+    UniqueConstraint("token_id", "key"),
+    Index(None, "expires_at"),
 )
 
 
@@ -531,7 +670,9 @@ ARCHIVES: dict[Table, Table] = {
     inbox: _archive(inbox, ("site_id", "platform_order_id")),
     steps: _archive(steps, ("thread_id",)),
     orders: _archive(
-        orders, ("thread_id",), ("order_number",), ("external_number",), ("site_id", "order_date")
+        orders,
+        *(("thread_id",), ("order_number",), ("external_number",), ("erp_document_number",)),
+        ("site_id", "order_date"),
     ),
     addresses: _archive(addresses, ("order_id",)),
     lineitems: _archive(lineitems, ("order_id",)),

@@ -7,29 +7,33 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from app.bootstrap import Program, open_program, prepare_database
+from app.bootstrap import Program, open_program, panel_of, prepare_database
 from app.celery_door import Workers, beat_command, flower_command, wait_for_run, web_command, worker_command
 from app.demo.connecting import DemoSite, connect
 from app.demo.peers import Peers, generate, start_peers
 from app.domain.windows import BUSINESS_CENTRAL, closed_until
 from app.errors import Misconfigured
 from app.logs import set_up_logging
+from app.ports.accounts import Role
 from app.runtime import ProcessGroup, broker_for, exclusive_lock, free_port
 from app.settings import Settings, load_settings
 from app.show import RunProgress, run_table
 from app.sync.hook_setup import install
 from app.sync.overview import COUNTED, run_report
+from app.sync.panel import accounts
 from app.web.serving import answers
 
 _FLOWER_LOGIN = "demo:demo"
+_PERSON = "demo"
 _LIMITS = {
     "ORDERSYNC_HTTP_TIMEOUT": "1",
     "ORDERSYNC_SOFT_TIME_LIMIT": "3",
@@ -42,6 +46,7 @@ _PATIENCE = 300.0
 _WEB_SECONDS = 30.0
 _WEBHOOK_SECONDS = 30.0
 _RESTART_PAUSE = 0.5
+_ORDER_PAUSE = 15.0
 _INTERRUPTED = 130
 
 
@@ -113,6 +118,8 @@ class _Demo:
             "ORDERSYNC_SECRET_KEY": "",
             "ORDERSYNC_SECRET_KEY_FILE": "",
             "ORDERSYNC_FLOWER_AUTH": _FLOWER_LOGIN,
+            "ORDERSYNC_WEB_URL": "",
+            "ORDERSYNC_FLOWER_URL": "",
             # Nor must its log get into theirs.
             **dict.fromkeys(
                 (f"ORDERSYNC_LOG_{name}" for name in ("FILE", "FORMAT", "LEVEL", "BYTES", "FILES")), ""
@@ -139,11 +146,12 @@ class _Demo:
             workers.wait_until_they_answer()
             self._wait_for_web()
             self._say("Worker, beat, web and Flower are up")
+            self._offer_panel(program)
             reports = self._sync(program, workers, group, connected.sites)
             told = [self._announce(program, group, site) for site in connected.sites]
             self._hint(peers)
             if not self._wishes.once:
-                self._stay(group)
+                self._stay(group, connected.sites)
         if self._wishes.once:
             sys.stdout.write(json.dumps(_summary(reports, told), ensure_ascii=False) + "\n")
             arrived = all(each["state"] == "finished" for each in reports) and all(told)
@@ -169,9 +177,10 @@ class _Demo:
         environment = self._environment
         group.start("worker", worker_command(), environment=environment)
         group.start("beat", beat_command(), environment=environment)
-        self._web_port = free_port(8080)
-        group.start("web", web_command(port=self._web_port), environment=environment)
         self._start_flower(group, preferred=5555)
+        self._web_port = free_port(8080)
+        web = {"ORDERSYNC_WEB_URL": self._panel, "ORDERSYNC_FLOWER_URL": self._flower}
+        group.start("web", web_command(port=self._web_port), environment=environment | web)
 
     def _start_flower(self, group: ProcessGroup, *, preferred: int) -> None:
         self._flower_port = free_port(preferred)
@@ -183,6 +192,14 @@ class _Demo:
             if time.monotonic() > deadline:
                 raise Misconfigured(f"The web server did not start; see {self._var / 'log'}.")
             time.sleep(0.05)
+
+    def _offer_panel(self, program: Program) -> None:
+        """Before anything is read, so that the run can be watched."""
+        panel = panel_of(program)
+        accounts.add_user(panel, name=_PERSON, role=Role.ADMIN, password=None, by="the demo")
+        self._say(
+            f"The control panel; this signs in once: {self._panel}/login/{accounts.make_link(panel, _PERSON)}?next=/"
+        )
 
     def _sync(
         self, program: Program, workers: Workers, group: ProcessGroup, sites: Sequence[DemoSite]
@@ -235,19 +252,34 @@ class _Demo:
         sign_in = _FLOWER_LOGIN.replace(":", " / ")
         for hint in (
             "",
+            f"The control panel:           {self._panel}   sign in with the link above; it is good once",
             f"Flower (tasks and workers):  {self._flower}   sign in as {sign_in}",
             f"The shops' orders:           {peers.shop}/_sandbox/orders   {peers.bigcommerce}/_sandbox/orders",
             f"The ERP's documents:         {peers.erp}/_sandbox/documents",
             f"The middleware, by command:  ORDERSYNC_VAR={_shown(self._var)} .venv/bin/ordersync order list",
-            "The held order goes on when the next item sync brings its item (every 15 minutes). Ctrl-C stops everything.",
+            (
+                f"Another link for the panel:  ORDERSYNC_VAR={_shown(self._var)} ORDERSYNC_WEB_URL={self._panel} "
+                f".venv/bin/ordersync user link {_PERSON}"
+            ),
+            (
+                "The held order goes on when the next item sync brings its item (every 15 minutes). An order is placed every "
+                f"{_ORDER_PAUSE:g} seconds. Ctrl-C stops everything."
+            ),
         ):
             # Whole lines, so that an address or a command can be copied.
             self._console.print(hint, markup=False, highlight=False, soft_wrap=True)
 
-    def _stay(self, group: ProcessGroup) -> None:
-        while True:
-            time.sleep(_RESTART_PAUSE)
-            self._restart(group)
+    def _stay(self, group: ProcessGroup, sites: Sequence[DemoSite]) -> None:
+        """Until Ctrl-C an order is placed now and then, so that there is something to watch."""
+        placed = time.monotonic()
+        for site in cycle(sites):
+            while time.monotonic() < placed + _ORDER_PAUSE:
+                time.sleep(_RESTART_PAUSE)
+                self._restart(group)
+            placed = time.monotonic()
+            # A shop that has just ended is started again; the next order is placed in the other one.
+            with suppress(OSError):
+                generate(site.shop, orders=1, announce=True)
 
     def _restart(self, group: ProcessGroup) -> None:
         """What exits is started again: Celery's worker may, when its broker goes away, and Flower does, when its port is taken."""
@@ -261,6 +293,10 @@ class _Demo:
             self._start_flower(group, preferred=self._flower_port)
             if self._flower != before:
                 self._console.print(f"Flower is at {self._flower} now.", highlight=False, soft_wrap=True)
+
+    @property
+    def _panel(self) -> str:
+        return f"http://127.0.0.1:{self._web_port}"
 
     @property
     def _flower(self) -> str:

@@ -55,7 +55,8 @@ class Connector:
     `UsageError` naming the key, what is wrong with it and what would be right. `setting_text` is the way back: the key and
     its stored value in, a string out that `read_settings` reads as that value. `windows` are maintenance windows of this
     system that no setting removes. `late` is how long after a lost reply the system may still commit a write (T_LATE). `hooks` is None
-    where the system sends no webhooks, or none that we read.
+    where the system sends no webhooks, or none that we read. `words` say what each credential and each setting is, in one sentence, for
+    whoever types it; a name such as `country.XX` stands for settings of which there may be any number.
     """
 
     platform: str
@@ -68,6 +69,7 @@ class Connector:
     windows: tuple[Window, ...] = field(default=())
     late: timedelta = timedelta(minutes=20)
     hooks: "Hooks | None" = None
+    words: Mapping[str, str] = field(default_factory=dict)
 
 
 OpenSalesChannel = Callable[[Account], SalesChannel]

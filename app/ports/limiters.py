@@ -3,8 +3,8 @@
 An account is what a platform counts by: a store, a shop's key, an ERP's user. All processes share what they know of it.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -43,12 +43,17 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What became of a call. `wait`: seconds that the peer asked for; `fault`: what failed, in words for a person."""
+    """What became of a call. `wait`: seconds that the peer asked for; `fault`: what failed, in words for a person.
+
+    `status` is by what the call is counted: the answer's status code, or `timeout`, `refused`, `reset` or `error` where there was
+    none; empty where nothing was sent.
+    """
 
     verdict: Verdict
     wait: float | None = None
     quota: Quota | None = None
     fault: str = ""
+    status: str = ""
 
 
 class Why(StrEnum):
@@ -113,7 +118,8 @@ class Breaker(StrEnum):
 class Usage:
     """How one account stands. `names` are those of the sites and ERPs that call it; all spans are in seconds.
 
-    `left` is None where nothing bounds the requests. `shared` is whether all processes count together, or each by itself.
+    `left` is None where nothing bounds the requests. `shared` is whether all processes count together, or each by itself. `answers` are
+    the calls of late by name and status, where they are counted.
     """
 
     names: tuple[str, ...]
@@ -129,6 +135,7 @@ class Usage:
     fault: str
     fault_ago: float
     shared: bool
+    answers: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
 class Limiters(Protocol):

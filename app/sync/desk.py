@@ -47,6 +47,11 @@ KINDS = tuple(_TAKES)
 """The kinds of errors there are."""
 
 
+def takes(kind: str) -> str:
+    """What an error of this kind takes, in a sentence or three; the commands that it names stand in brackets."""
+    return _TAKES.get(kind, _ELSE)
+
+
 def errors(
     parts: Parts,
     wanted: ErrorFilter,
@@ -96,7 +101,7 @@ def errors_of(parts: Parts, key: str) -> list[dict[str, Any]]:
     return [
         {
             **asdict(each),
-            "takes": _TAKES.get(each.kind, _ELSE) if each.resolved_at is None else "",
+            "takes": takes(each.kind) if each.resolved_at is None else "",
             "document": None if each.document is None else json.loads(each.document, parse_float=Decimal),
         }
         for each in found

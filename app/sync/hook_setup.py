@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from app.domain.words import counted
 from app.errors import Misconfigured, OrderSyncError, Retry, Unknown, UsageError
 from app.ports.deliveries import AlertKind
 from app.ports.hooks import HookDesk, Hooks
@@ -34,6 +35,43 @@ class Done:
     created: set[str] = field(default_factory=set)
     mended: set[str] = field(default_factory=set)
     removed: set[str] = field(default_factory=set)
+
+
+def found_sentence(done: Done, *, begin: str) -> str:
+    """What was done at the platform, behind `begin`, for a person."""
+    as_before = len(done.topics) - len(done.created) - len(done.mended)
+    found = [
+        *([f"{len(done.created)} made ({', '.join(sorted(done.created))})"] if done.created else []),
+        *([f"{len(done.mended)} active again ({', '.join(sorted(done.mended))})"] if done.mended else []),
+        *([f"{as_before} as before"] if as_before else []),
+        *([f"{counted(len(done.removed), 'other')} of ours removed"] if done.removed else []),
+    ]
+    return f"{begin} {', '.join(found)}."
+
+
+def installed_sentence(name: str, done: Done, *, rotate: bool) -> str:
+    """What a person is told when webhooks were installed."""
+    renewed = " They are signed with a new secret from now on." if rotate else ""
+    return found_sentence(done, begin=f"The webhooks of {name} go to {done.url}/...:") + renewed
+
+
+def checked_sentence(name: str, done: Done) -> str:
+    """What a person is told when webhooks were looked after."""
+    return found_sentence(done, begin=f"The webhooks of {name}, which go to {done.url}/...:")
+
+
+def removal_question(name: str) -> str:
+    """What a person is asked before webhooks are taken away."""
+    return f"Take away the webhooks of {name}? Its orders then come by its schedule alone."
+
+
+def removed_sentence(name: str, removed: int) -> str:
+    """What a person is told when webhooks were taken away."""
+    return (
+        f"{counted(removed, 'webhook')} of {name} removed."
+        if removed
+        else f"The site {name} has no webhooks."
+    )
 
 
 def slug(topic: str) -> str:

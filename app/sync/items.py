@@ -21,6 +21,8 @@ log = structlog.get_logger("ordersync.items")
 _LOOK_BACK = timedelta(minutes=10)
 """An ERP shows a change when its transaction ends, which may be minutes after the time the change bears."""
 _LOOK_AGAIN = timedelta(milliseconds=1)
+_FORMULA = ("=", "+", "-", "@", "'", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""How a formula begins; the apostrophe too, so that one which was there before is not taken away."""
 _TOO_MANY = 10**9
 """Quantities are below that, with at most five decimals: what the column of a line holds."""
 
@@ -130,7 +132,8 @@ def import_items(parts: Parts, *, erp_id: int, lines: Iterable[str]) -> int:
         sku = _sku(record["sku"], number)
         if sku in found:
             raise UsageError(f"Line {number}: {sku} stands twice in the file.")
-        found[sku] = ((record.get("name") or "").strip(), status)
+        # No database takes a NUL, and PostgreSQL says so.
+        found[sku] = (_unguarded((record.get("name") or "").replace("\x00", "")), status)
     new = parts.store.set_item_status(erp_id, found, source="import")
     parts.store.release_known()
     return new
@@ -191,10 +194,22 @@ def _read(reader: "csv.DictReader[str]", required: tuple[str, ...]) -> Iterable[
             )
 
 
+def guarded(text: str) -> str:
+    """A text for a file that a spreadsheet may open: what could be a formula gets an apostrophe before it, which reading takes away."""
+    return f"'{text}" if text[:1] in _FORMULA else text
+
+
+def _unguarded(text: str) -> str:
+    text = text.strip()
+    return text[1:] if text[:1] == "'" and text[1:2] in _FORMULA and len(text) > 1 else text
+
+
 def _sku(text: str, number: int) -> str:
-    sku = sku_key(text)
+    sku = sku_key(_unguarded(text))
     if not sku or len(sku) > 100:  # noqa: PLR2004 - the column's length
         raise UsageError(f"Line {number}: a SKU must have 1 to 100 characters.")
+    if not sku.isprintable():
+        raise UsageError(f"Line {number}: the SKU {sku!r} holds characters that cannot be read.")
     return sku
 
 

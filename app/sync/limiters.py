@@ -24,6 +24,12 @@ def accounts(parts: Parts, limiters: Limiters) -> Mapping[str, Any]:
     return {"accounts": rows, "shared": all(each["shared"] for each in rows), "faults": faults}
 
 
+def usages(parts: Parts, limiters: Limiters) -> tuple[Usage, ...]:
+    """How every account of the connected sites and ERPs stands; those that cannot be opened are left out. Nothing is sent."""
+    _opened(parts)
+    return limiters.usage()
+
+
 def reset(parts: Parts, limiters: Limiters, *, name: str) -> Mapping[str, Any]:
     """Call the account again at once, as after its server was mended: its breaker is closed, nothing is waited for or counted.
 

@@ -158,7 +158,16 @@ def _windows(text: str) -> list[dict[str, Any]]:
     return found
 
 
+def _minutes(text: str) -> int | None:
+    if not text.strip():
+        return None
+    if not text.strip().isdecimal() or not 1 <= int(text) <= _LONGEST_WINDOW:
+        raise ValueError(f"must be a whole number of minutes from 1 to {_LONGEST_WINDOW}, or empty")
+    return int(text)
+
+
 _LATER: dict[str, tuple[Reader, str]] = {
+    "fresh_minutes": (_minutes, ""),
     "hold_hours": (_at_least(1, 24 * 365), "48"),
     "reconcile_schedule": (cron, "30 2 * * *"),
     "reconcile_days": (_at_least(1, 3650), "14"),

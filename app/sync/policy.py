@@ -46,6 +46,8 @@ _PAUSE = timedelta(minutes=5)
 _LONGEST_ASKED = 3600.0
 _READ_AGAIN = 120.0
 _BREAKER_OPENS = 3
+_TELL_AGAIN = 60.0
+_TELLING_AGE = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,13 @@ def is_open_breaker(failures: int) -> bool:
     (`Held`) has not.
     """
     return failures >= _BREAKER_OPENS
+
+
+def tell_again_at(now: datetime, *, made_at: datetime, attempts: int) -> datetime | None:
+    """When a target that could not be told of an alert is tried again, in growing pauses; None once it is given up."""
+    if now - made_at >= _TELLING_AGE:
+        return None
+    return now + timedelta(seconds=min(_LONGEST_ASKED, _TELL_AGAIN * 2.0 ** min(attempts - 1, 16)))
 
 
 def next_look(*, intent_at: datetime, now: datetime, late: timedelta) -> datetime:

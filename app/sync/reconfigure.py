@@ -13,7 +13,7 @@ from app.sync.policy import HOLD_SETTINGS
 from app.sync.schedule import next_time
 from app.sync.wanted import Change, Wanted
 
-__all__ = ["Changed", "Wanted", "set_erp", "set_site"]
+__all__ = ["Changed", "Wanted", "sentence", "set_erp", "set_site"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,20 @@ class Changed:
     unpaused: bool
     released: int
     next_run: datetime
+
+
+def sentence(changed: Changed, *, of: str) -> str:
+    """What came of a change of `of` (the site bgm), for a person."""
+    return " ".join(
+        (
+            f"The {of} is changed: {', '.join(changed.what)}."
+            if changed.what
+            else f"Nothing of the {of} is other than before.",
+            *(["It was paused and is tried again."] if changed.unpaused else []),
+            *([f"{counted(changed.released, 'held order')} tried again."] if changed.released else []),
+            f"Next run: {changed.next_run:%Y-%m-%d %H:%M} UTC.",
+        )
+    )
 
 
 def set_site(parts: Parts, name: str, wanted: Wanted, *, erp: str | None) -> Changed:

@@ -38,13 +38,14 @@ _NEW_CUSTOMER = "(new)"
 class Foreseen:
     """How far an order would come: all the way where `failure` is None, else to `link`, where that would stop it.
 
-    `sentence` says what would be done at the end.
+    `sentence` says what would be done at the end, `request` is what would be sent to the ERP, empty where nothing would.
     """
 
     link: Link
     failure: OrderSyncError | None
     sentence: str
     order: Order | None = None
+    request: str = ""
 
 
 Work = Callable[[Parts, Site, Sequence[Claimed]], dict[int, Outcome]]
@@ -290,4 +291,4 @@ def _planned(step: OwedStep, customers: Customers, erp: Erp, items: Mapping[str,
         f"It would be written to the ERP as {step.external_number} {customer}: "
         f"{counted(len(plan.lines), 'line')}, {order.total} {order.currency}."
     )
-    return Foreseen(Owed.EXPORT, None, sentence, order)
+    return Foreseen(Owed.EXPORT, None, sentence, order, plan.request)

@@ -10,6 +10,7 @@ from app.domain.codes import COUNTRIES
 from app.domain.money import NotWholeUnits, amount, smallest_unit
 from app.domain.order import Order
 from app.domain.overlay import (
+    ABSENT,
     Change,
     Conflict,
     Json,
@@ -22,7 +23,7 @@ from app.domain.overlay import (
     value_at,
 )
 from app.domain.road import Owed, Stage, State, StepState
-from app.errors import Reject, UsageError
+from app.errors import Overtaken, Reject, UsageError
 from app.ports.desk import DeskOrder, Repair, SavedRepair
 from app.ports.store import Site
 from app.sync.parts import Parts, site_with_id
@@ -65,15 +66,28 @@ class Repaired:
 
 
 def fields(parts: Parts, order: DeskOrder) -> tuple[Field, ...]:
-    """The fields of this order that may be changed, with the repairs in force. Raises `UsageError`."""
+    """The fields of this order that may be changed, with the repairs in force. Raises `UsageError`.
+
+    A field that an open error is about and that was not received at all comes last, without a value.
+    """
     layer, received = _received(parts, site_with_id(parts, order.site_id), order)
     present = _fitting(received, [each for each in order.repairs if each.layer is layer])
-    about = {each.field for each in order.errors}
-    return tuple(
+    about = dict.fromkeys(each.field for each in order.errors if each.field)
+    found = [
         Field(pointer=pointer, value=value, failing=pointer in about)
         for pointer, value in leaves(present)
         if layer is Layer.BODY or _IN_ORDER.fullmatch(pointer)
-    )
+    ]
+    missing = [each for each in about if layer is Layer.BODY and _is_missing(present, each)]
+    return (*found, *(Field(pointer=each, value=None, failing=True) for each in missing))
+
+
+def _is_missing(present: Json, pointer: str) -> bool:
+    """Whether the field could be there, and is not."""
+    try:
+        return value_at(present, pointer) is ABSENT
+    except NoSuchField:
+        return False
 
 
 def repair(
@@ -93,7 +107,7 @@ def repair(
     `UsageError` for what cannot be repaired, for fields that cannot be changed so, and where somebody else has changed the
     order since `revision` (or, without one, has repaired one of the same fields).
     """
-    _check_open(order)
+    check_open(order)
     _check_revision(order, values, by=by, revision=revision)
     site = site_with_id(parts, order.site_id)
     layer, received = _received(parts, site, order)
@@ -124,7 +138,7 @@ def repair(
         by=by,
     )
     if not parts.store.save_repair(saved):
-        raise UsageError(
+        raise Overtaken(
             f"The order {order.name} has been changed by somebody else meanwhile; nothing was stored. Look at it again."
         )
     return replace(result, revision=order.revision + 1)
@@ -143,7 +157,8 @@ def _check_identity(parts: Parts, site: Site, made: DeskOrder) -> None:
         raise UsageError(f"The number and the id of the order {made.name} cannot be changed here.")
 
 
-def _check_open(order: DeskOrder) -> None:
+def check_open(order: DeskOrder) -> None:
+    """Raises `UsageError` for an order that cannot be repaired, whatever would be changed of it."""
     export = order.step(Owed.EXPORT)
     if order.archived_at is not None or order.erased_at is not None:
         raise UsageError(f"The order {order.name} is in the archive, or was erased; it cannot be repaired.")
@@ -163,12 +178,12 @@ def _check_open(order: DeskOrder) -> None:
 
 def _check_revision(order: DeskOrder, values: Mapping[str, str], *, by: str, revision: int | None) -> None:
     if revision is not None and revision != order.revision:
-        raise UsageError(
+        raise Overtaken(
             f"The order {order.name} has been changed since you looked at it (it is at revision {order.revision}, not {revision}); look at it again."
         )
     for each in order.repairs:
         if revision is None and each.by != by and each.change.pointer in values:
-            raise UsageError(
+            raise Overtaken(
                 f"{each.by} has changed {each.change.pointer} to {shown(each.change.after)} at {each.at:%Y-%m-%d %H:%M} UTC; "
                 f"to change it again, say that you know: --revision {order.revision}."
             )

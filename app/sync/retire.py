@@ -6,7 +6,7 @@ from datetime import datetime
 from app.domain.words import counted
 from app.errors import UsageError
 from app.ports.store import Site
-from app.ports.systems import Removal
+from app.ports.systems import ErpChanges, Removal, SiteChanges
 from app.sync import systems
 from app.sync.parts import Parts, site_named
 
@@ -26,6 +26,28 @@ def disable_site(parts: Parts, name: str) -> int:
     site = site_named(parts, name)
     parts.store.switch_site(site.id, active=False)
     return parts.store.site_use(site.id).unfinished
+
+
+def disabled_sentence(name: str, unfinished: int) -> str:
+    """What a person is told of a site that was switched off."""
+    return (
+        f"The site {name} is disabled: no schedule reads it any more. What was read before still goes on: "
+        f"{counted(unfinished, 'order')} in motion or held."
+    )
+
+
+def unpause_site(parts: Parts, name: str) -> None:
+    """Lift the pause that a failure has begun: the site is read at once. Raises `UsageError`."""
+    site = site_named(parts, name)
+    parts.store.pause_site(site.id, until=None, reason=None)
+    parts.store.change_site(site.id, SiteChanges(order_next_run=parts.store.now()))
+
+
+def unpause_erp(parts: Parts, name: str) -> None:
+    """Lift the pause that a failure has begun: what goes to the ERP goes on, and its items are read at once. Raises `UsageError`."""
+    row = systems.erp_named(parts, name)
+    parts.store.pause_erp(row.id, until=None, reason=None)
+    parts.store.change_erp(row.id, ErpChanges(items_next_run=parts.store.now()))
 
 
 def remove_site(parts: Parts, name: str, *, sure: Sure) -> Removal | None:

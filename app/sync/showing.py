@@ -30,7 +30,7 @@ def site_page(parts: Parts, name: str) -> dict[str, Any]:
         "read_to": None if cursor is None else cursor.modified_at,
         "orders": parts.store.totals()["sites"].get(site.name, {}),
         **_webhooks(parts, site),
-        **_credentials(parts, site),
+        **credentials_of(parts, site),
         "settings": texts(
             site.settings,
             defaults=systems.site_settings(connector, {}),
@@ -57,7 +57,7 @@ def erp_page(parts: Parts, name: str) -> dict[str, Any]:
         "items_next_run": row.items_next_run,
         **_pause(parts, row),
         "orders": {"written": use.written, "unfinished": use.unfinished, "sent": use.sent},
-        **_credentials(parts, row),
+        **credentials_of(parts, row),
         "settings": texts(
             row.settings,
             defaults=systems.erp_settings(connector, {}),
@@ -83,8 +83,8 @@ def _pause(parts: Parts, row: Site | ErpRow) -> dict[str, datetime | str | None]
     }
 
 
-def _credentials(parts: Parts, row: Site | ErpRow) -> dict[str, Any]:
-    """The names of the stored credentials, or why they cannot be opened."""
+def credentials_of(parts: Parts, row: Site | ErpRow) -> dict[str, Any]:
+    """The names of the stored credentials (`credentials`), or why they cannot be opened (`credentials_fault`)."""
     try:
         found = parts.peers.decrypt(row.credentials, name=row.name)
     except Misconfigured as error:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from app.errors import UsageError
+from app.errors import Misconfigured, UsageError
 from app.ports.connector import Connector
 from app.ports.store import ErpRow
 from app.sync.options import read_erp_settings, read_site_settings
@@ -15,6 +15,8 @@ from app.sync.parts import Parts
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _PREFIX = re.compile(r"[A-Z0-9]{1,16}")
 _PORTS = {"https": 443, "http": 80}
+_LONGEST_ADDRESS = 500
+_LONGEST_COMPANY = 64
 
 
 def check_name(name: str) -> None:
@@ -50,8 +52,25 @@ def check_credentials(connector: Connector, names: Iterable[str]) -> None:
 
 def check_addresses(parts: Parts, url: str, credentials: Mapping[str, str], *, allow_private: bool) -> None:
     """Raises `Misconfigured` for an address that may not be called: the system's own, or one among its credentials."""
-    for each in (url, *(value for key, value in credentials.items() if key.endswith("_url") and value)):
-        parts.peers.check_address(each, allow_private=allow_private)
+    if len(url) > _LONGEST_ADDRESS or not url.isprintable():
+        raise Misconfigured(
+            f"The address must be of at most {_LONGEST_ADDRESS} characters, all of which can be read."
+        )
+    parts.peers.check_address(url, allow_private=allow_private)
+    for name, value in credentials.items():
+        if name.endswith("_url") and value:
+            _check_credential(parts, name, value, allow_private=allow_private)
+
+
+def _check_credential(parts: Parts, name: str, value: str, *, allow_private: bool) -> None:
+    """The refusal tells what is wrong with the address and does not repeat it: somebody may have typed a secret there."""
+    if not value.isprintable():
+        raise Misconfigured(f"The credential {name} holds characters that cannot be read.")
+    try:
+        parts.peers.check_address(value, allow_private=allow_private)
+    except Misconfigured as error:
+        said = error.reason.replace(f"The address {value!r}", f"The credential {name}").replace(value, "...")
+        raise Misconfigured(said, mend=error.mend) from None
 
 
 def site_settings(connector: Connector, given: Mapping[str, str]) -> dict[str, Any]:
@@ -94,6 +113,10 @@ def check_site_address(parts: Parts, name: str, url: str) -> None:
 
 def check_erp_address(parts: Parts, name: str, url: str, *, company: str) -> None:
     """Raises `UsageError` where another ERP is this company at this address, or was before it was removed."""
+    if len(company) > _LONGEST_COMPANY or not company.isprintable():
+        raise UsageError(
+            f"The company must be of at most {_LONGEST_COMPANY} characters, all of which can be read."
+        )
     wanted = (address(url), company.strip().lower())
     for row in parts.store.erps():
         if row.name != name and (address(row.url), row.company.strip().lower()) == wanted:

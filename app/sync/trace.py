@@ -130,12 +130,17 @@ def trace(parts: Parts, key: str) -> Life:
         case ():
             raise Misconfigured(f"There is no order {key!r}.")
         case (only,):
-            history = parts.store.history_of(only)
-            return Life(history, _timeline(history))
+            return life_of(parts, only)
         case several:
             trails = map(parts.store.trail_of, several)
             names = ", ".join(f"{each.order_number} ({each.site})" for each in trails)
             raise Misconfigured(f"{key} is an order of several sites: {names}. Give the order number.")
+
+
+def life_of(parts: Parts, thread_id: int) -> Life:
+    """The life of the order of this row, live or in the archive."""
+    history = parts.store.history_of(thread_id)
+    return Life(history, _timeline(history))
 
 
 def plain(life: Life) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from http.client import HTTPResponse
 from typing import Any, Self
@@ -131,9 +132,12 @@ class HttpClient:
                 answer = self._logged(method, url, body, sent, timeout=left)
             except (Retry, NoAnswer) as error:
                 fault = str(error).removeprefix(f"{self._account}: ").rstrip(".")
-                report = Report(Verdict.FAILED, fault=fault)
+                report = Report(Verdict.FAILED, fault=fault, status=_counted_as(error))
                 raise
-            report = self._judge(answer)
+            except Misconfigured:
+                report = Report(Verdict.NONE, status="error")
+                raise
+            report = replace(self._judge(answer), status=str(answer.status))
             return answer
         finally:
             self._leave(self._limiter, place, report)
@@ -291,14 +295,39 @@ _IN_WORDS = {
 
 def _cause(error: BaseException) -> str:
     """What went wrong, in words or by the innermost cause's class name: its text may hold the URL with its query."""
+    name = _innermost(error)
+    return _IN_WORDS.get(name, name)
+
+
+def _innermost(error: BaseException) -> str:
     while True:
         inner = getattr(error, "reason", None) or (
             error.args[0] if error.args and isinstance(error.args[0], BaseException) else None
         )
         if not isinstance(inner, BaseException):
-            name = type(error).__name__
-            return _IN_WORDS.get(name, name)
+            return type(error).__name__
         error = inner
+
+
+_COUNTED_AS = {
+    "ConnectTimeout": "timeout",
+    "ConnectTimeoutError": "timeout",
+    "ConnectionRefusedError": "refused",
+    "ConnectionResetError": "reset",
+    "IncompleteRead": "reset",
+    "NewConnectionError": "refused",
+    "ProtocolError": "reset",
+    "ReadTimeout": "timeout",
+    "ReadTimeoutError": "timeout",
+    "RemoteDisconnected": "reset",
+    "TimeoutError": "timeout",
+}
+
+
+def _counted_as(error: Retry | NoAnswer) -> str:
+    """By what a call is counted that brought no whole answer."""
+    cause = error.__context__
+    return "error" if cause is None else _COUNTED_AS.get(_innermost(cause), "error")
 
 
 class _UntilDeadline(io.RawIOBase):

@@ -58,6 +58,7 @@ def test_a_site_is_stored_as_it_was_asked_for_with_every_setting_filled_in(progr
         "reconcile_schedule": "30 2 * * *",
         "reconcile_days": 14,
         "reconcile_heals": True,
+        "fresh_minutes": None,
         "hold_hours": 48,
     }
 

@@ -175,6 +175,7 @@ def test_the_rows_of_the_first_version_are_read_as_they_were_stored() -> None:
         "reconcile_schedule": "30 2 * * *",
         "reconcile_days": 14,
         "reconcile_heals": True,
+        "fresh_minutes": None,
         "hold_hours": 48,
         "calls_at_once": 4,
         "calls_per_minute": 0,

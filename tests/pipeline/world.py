@@ -415,7 +415,8 @@ def opened_world(
             site_settings={"max_orders_per_run": "500", **(site_settings or {})},
         )
         if items:
-            assert world.sync_items().state == "done"
+            # On a busy machine the first call may take longer than the little time that these limits leave for it.
+            assert any(world.sync_items().state == "done" for _ in range(3))
         yield world
         shop.close()
         _wait_for_late_commits()

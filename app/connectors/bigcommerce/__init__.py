@@ -3,6 +3,7 @@
 from app.connectors.bigcommerce.client import BigCommerce
 from app.connectors.bigcommerce.hooks import HOOKS
 from app.connectors.bigcommerce.settings import read_settings, setting_text
+from app.connectors.bigcommerce.words import WORDS
 from app.ports.connector import Connector
 
 CONNECTOR = Connector(
@@ -14,4 +15,5 @@ CONNECTOR = Connector(
     setting_text=setting_text,
     credentials=("token", "client_secret"),
     hooks=HOOKS,
+    words=WORDS,
 )

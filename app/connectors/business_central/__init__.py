@@ -10,6 +10,7 @@ from app.connectors.business_central.documents import Writer
 from app.connectors.business_central.erp import BusinessCentral
 from app.connectors.business_central.operations import Operations, report
 from app.connectors.business_central.settings import read_settings, typed
+from app.connectors.business_central.words import WORDS
 from app.domain.windows import BUSINESS_CENTRAL
 from app.errors import Misconfigured
 from app.ports.connector import Account, Connector
@@ -96,4 +97,5 @@ CONNECTOR = Connector(
     credentials=(*_CLIENT, *_USER),
     windows=(BUSINESS_CENTRAL,),
     late=timedelta(minutes=20),
+    words=WORDS,
 )

@@ -3,6 +3,7 @@
 from app.connectors.woocommerce.client import WooCommerce
 from app.connectors.woocommerce.hooks import HOOKS
 from app.connectors.woocommerce.settings import read_settings, setting_text
+from app.connectors.woocommerce.words import WORDS
 from app.ports.connector import Connector
 
 CONNECTOR = Connector(
@@ -14,4 +15,5 @@ CONNECTOR = Connector(
     setting_text=setting_text,
     credentials=("key", "secret"),
     hooks=HOOKS,
+    words=WORDS,
 )

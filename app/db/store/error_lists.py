@@ -27,22 +27,22 @@ class ErrorLists(Base):
     ) -> tuple[ErrorOrder, ...]:
         """These errors in this order, without documents. Orders of unknown value come last where it goes by money."""
         with self._reading() as connection:
-            errors = _chosen(wanted)
-            query = select(errors).order_by(*_order(connection, errors.c, sort, reverse=reverse))
+            errors = chosen(wanted)
+            query = select(errors).order_by(*ordered(connection, errors.c, sort, reverse=reverse))
             if limit is not None or offset:
                 query = query.limit(limit).offset(offset)
             return tuple(as_error(row) for row in connection.execute(query))
 
     def error_orders_after(self, wanted: ErrorFilter, *, after: int, limit: int) -> tuple[ErrorOrder, ...]:
         """The next of these errors with ids beyond `after`, ascending, without documents."""
-        errors = _chosen(wanted, after=after)
+        errors = chosen(wanted, after=after)
         query = select(errors).order_by(errors.c.id).limit(limit)
         with self._reading() as connection:
             return tuple(as_error(row) for row in connection.execute(query))
 
     def error_sums(self, wanted: ErrorFilter) -> ErrorSums:
         """How many of these errors there are, and the money at risk by currency."""
-        errors = _chosen(wanted)
+        errors = chosen(wanted)
         with self._reading() as connection:
             query: Select[Any] = (
                 select(
@@ -76,16 +76,17 @@ class ErrorLists(Base):
             return tuple(connection.execute(query).scalars())
 
 
-def _chosen(wanted: ErrorFilter, *, after: int = 0) -> Subquery:
+def chosen(wanted: ErrorFilter, *, after: int = 0) -> Subquery:
     """These errors, without documents. Of orders in the archive none is open."""
 
     def query(errors: Table) -> Select[Any]:
-        return errors_query(errors).where(errors.c.id > after, *_conditions(wanted, errors))
+        return errors_query(errors).where(errors.c.id > after, *error_conditions(wanted, errors))
 
     return (of_both(query, error_orders) if wanted.resolved else query(error_orders)).subquery("errors")
 
 
-def _conditions(wanted: ErrorFilter, errors: Table) -> list[ColumnElement[bool]]:
+def error_conditions(wanted: ErrorFilter, errors: Table) -> list[ColumnElement[bool]]:
+    """What these errors have in common, in terms of a table of errors that is joined with the sites."""
     found: list[ColumnElement[bool]] = []
     if not wanted.resolved:
         found.append(errors.c.open_key.is_not(None))
@@ -111,7 +112,7 @@ def _conditions(wanted: ErrorFilter, errors: Table) -> list[ColumnElement[bool]]
     return found
 
 
-def _order(
+def ordered(
     connection: Connection, errors: ReadOnlyColumnCollection[str, Any], sort: ErrorSort, *, reverse: bool
 ) -> list[Any]:
     """What to order by; equal ones by their ids."""

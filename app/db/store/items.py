@@ -63,14 +63,28 @@ class Items(Base):
                         select(items.c.sku).where(items.c.erp_id == erp_id, items.c.sku.in_(part))
                     )
                 )
-            for sku, (name, status) in statuses.items():
-                values = {"name": name[:255], "status": status, "source": source, "updated_at": now}
-                if sku in known:
-                    connection.execute(
-                        update(items).where(items.c.erp_id == erp_id, items.c.sku == sku).values(**values)
-                    )
-                else:
-                    connection.execute(insert(items).values(erp_id=erp_id, sku=sku, **values))
+            same = {"erp_id": erp_id, "source": source, "updated_at": now}
+            new = [
+                {"sku": sku, "name": name[:255], "status": status, **same}
+                for sku, (name, status) in statuses.items()
+                if sku not in known
+            ]
+            if new:
+                connection.execute(insert(items), new)
+            changed = [
+                {"b_sku": sku, "name": name[:255], "status": status}
+                for sku, (name, status) in statuses.items()
+                if sku in known
+            ]
+            if changed:
+                connection.execute(
+                    update(items)
+                    .where(items.c.erp_id == erp_id, items.c.sku == bindparam("b_sku"))
+                    .values(
+                        name=bindparam("name"), status=bindparam("status"), source=source, updated_at=now
+                    ),
+                    changed,
+                )
         return len(statuses) - len(known)
 
     def item_statuses(self, erp_id: int, skus: Sequence[str]) -> Mapping[str, str]:

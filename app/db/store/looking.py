@@ -5,7 +5,7 @@ from decimal import Decimal
 from operator import attrgetter, itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, func, or_, select
+from sqlalchemy import Connection, Row, Select, Table, func, or_, select
 
 from app.db.store.base import Base
 from app.db.store.both import either, of_both
@@ -68,21 +68,7 @@ class Looking(Base):
         amended: bool = False,
     ) -> tuple[OrderSummary, ...]:
         """The latest orders, newest first; with `amended` those of which a later version waits."""
-        query = (
-            select(
-                threads,
-                sites.c.name.label("site"),
-                *(
-                    either(orders, name)
-                    for name in ("total", "currency", "acknowledged_at", "erp_document_number")
-                ),
-            )
-            .join(sites, sites.c.id == threads.c.site_id)
-            .outerjoin(orders, orders.c.thread_id == threads.c.id)
-            .outerjoin(ARCHIVES[orders], ARCHIVES[orders].c.thread_id == threads.c.id)
-            .order_by(threads.c.id.desc())
-            .limit(limit)
-        )
+        query = summaries().order_by(threads.c.id.desc()).limit(limit)
         if site is not None:
             query = query.where(sites.c.name == site)
         if state is not None:
@@ -92,25 +78,7 @@ class Looking(Base):
         if run_id is not None:
             query = query.where(threads.c.run_id == run_id)
         with self._reading() as connection:
-            return tuple(
-                OrderSummary(
-                    thread_id=row.id,
-                    run_id=row.run_id,
-                    site=row.site,
-                    order_number=row.order_number,
-                    platform_order_id=row.platform_order_id,
-                    stage=Stage(row.stage),
-                    state=State(row.state),
-                    reason=row.reason,
-                    total=row.total,
-                    currency=row.currency,
-                    acknowledged=row.acknowledged_at is not None,
-                    erp_document=row.erp_document_number or "",
-                    updated_at=row.updated_at,
-                    amended=row.amended_version is not None,
-                )
-                for row in connection.execute(query)
-            )
+            return tuple(as_summary(row) for row in connection.execute(query))
 
     def order_details(self, number: str) -> Json | None:
         """All that is known of one order, by its number or the platform's id; the newest where an id is of several sites."""
@@ -122,34 +90,44 @@ class Looking(Base):
                 .order_by(threads.c.order_number != number, threads.c.id.desc())
                 .limit(1)
             ).first()
-            if found is None:
-                return None
+            return None if found is None else self._details(connection, found)
 
-            def rows(table: Table, by: str, **where: Any) -> list[dict[str, Any]]:
-                """Of the live table and of its archive."""
+    def order_with_id(self, order_id: int) -> Json | None:
+        """The same of the order with this id."""
+        with self._reading() as connection:
+            found = connection.execute(
+                select(threads, sites.c.name.label("site"))
+                .join(sites, sites.c.id == threads.c.site_id)
+                .where(threads.c.id == order_id)
+            ).first()
+            return None if found is None else self._details(connection, found)
 
-                def query(table: Table) -> Select[Any]:
-                    return select(table).where(*(table.c[name] == value for name, value in where.items()))
+    def _details(self, connection: Connection, found: Row[Any]) -> dict[str, Any]:
+        def rows(table: Table, by: str, **where: Any) -> list[dict[str, Any]]:
+            """Of the live table and of its archive."""
 
-                found = [dict(row._mapping) for row in connection.execute(of_both(query, table))]  # noqa: SLF001 - SQLAlchemy's public name
-                return sorted(found, key=itemgetter(by))
+            def query(table: Table) -> Select[Any]:
+                return select(table).where(*(table.c[name] == value for name, value in where.items()))
 
-            order = next(iter(rows(orders, "id", thread_id=found.id)), None)
-            of_order = -1 if order is None else order["id"]
-            place = {"site_id": found.site_id, "platform_order_id": found.platform_order_id}
-            return {
-                "thread": dict(found._mapping),  # noqa: SLF001 - SQLAlchemy's public name
-                "order": order,
-                "addresses": rows(addresses, "kind", order_id=of_order),
-                "lines": rows(lineitems, "position", order_id=of_order),
-                "steps": rows(steps, "id", thread_id=found.id),
-                "errors": rows(error_orders, "id", thread_id=found.id),
-                "events": self._told(connection, found.id),
-                "versions": [
-                    {name: each[name] for name in ("version", "status", "modified_raw", "read_at")}
-                    for each in rows(inbox, "version", **place)
-                ],
-            }
+            found = [dict(row._mapping) for row in connection.execute(of_both(query, table))]  # noqa: SLF001 - SQLAlchemy's public name
+            return sorted(found, key=itemgetter(by))
+
+        order = next(iter(rows(orders, "id", thread_id=found.id)), None)
+        of_order = -1 if order is None else order["id"]
+        place = {"site_id": found.site_id, "platform_order_id": found.platform_order_id}
+        return {
+            "thread": dict(found._mapping),  # noqa: SLF001 - SQLAlchemy's public name
+            "order": order,
+            "addresses": rows(addresses, "kind", order_id=of_order),
+            "lines": rows(lineitems, "position", order_id=of_order),
+            "steps": rows(steps, "id", thread_id=found.id),
+            "errors": rows(error_orders, "id", thread_id=found.id),
+            "events": self._told(connection, found.id),
+            "versions": [
+                {name: each[name] for name in ("version", "status", "modified_raw", "read_at")}
+                for each in rows(inbox, "version", **place)
+            ],
+        }
 
     def _told(self, connection: Connection, thread_id: int) -> list[dict[str, Any]]:
         """The events of an order, each with the reason it quotes; what was sent and received is the trail's to show."""
@@ -198,6 +176,37 @@ class Looking(Base):
                 "pending": pending,
                 "errors": {row.kind: row.open for row in open_errors},
             }
+
+
+def summaries() -> Select[Any]:
+    """Orders as `as_summary` reads them: threads with what is stored of their orders, be it live or in the archive."""
+    names = ("total", "currency", "acknowledged_at", "erp_document_number")
+    return (
+        select(threads, sites.c.name.label("site"), *(either(orders, name) for name in names))
+        .join(sites, sites.c.id == threads.c.site_id)
+        .outerjoin(orders, orders.c.thread_id == threads.c.id)
+        .outerjoin(ARCHIVES[orders], ARCHIVES[orders].c.thread_id == threads.c.id)
+    )
+
+
+def as_summary(row: Row[Any]) -> OrderSummary:
+    """One order, as a list shows it."""
+    return OrderSummary(
+        thread_id=row.id,
+        run_id=row.run_id,
+        site=row.site,
+        order_number=row.order_number,
+        platform_order_id=row.platform_order_id,
+        stage=Stage(row.stage),
+        state=State(row.state),
+        reason=row.reason,
+        total=row.total,
+        currency=row.currency,
+        acknowledged=row.acknowledged_at is not None,
+        erp_document=row.erp_document_number or "",
+        updated_at=row.updated_at,
+        amended=row.amended_version is not None,
+    )
 
 
 def _quoted(body: str | None) -> dict[str, Any]:

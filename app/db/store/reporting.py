@@ -46,7 +46,7 @@ class Reporting(Base):
             .join(sites, sites.c.id == threads.c.site_id)
             .outerjoin(orders, orders.c.thread_id == threads.c.id)
             .outerjoin(ARCHIVES[orders], ARCHIVES[orders].c.thread_id == threads.c.id)
-            .where(threads.c.id > after, *_conditions(wanted))
+            .where(threads.c.id > after, *order_conditions(wanted))
             .order_by(threads.c.id)
             .limit(limit)
         )
@@ -180,7 +180,8 @@ class _Span:
         return sum(found) // len(found), round(row.longest)
 
 
-def _conditions(wanted: OrderFilter) -> list[ColumnElement[bool]]:
+def order_conditions(wanted: OrderFilter) -> list[ColumnElement[bool]]:
+    """What these orders have in common, in terms of threads that are joined with the sites."""
     found: list[ColumnElement[bool]] = []
     if wanted.site is not None:
         found.append(sites.c.name == wanted.site)

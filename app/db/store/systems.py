@@ -9,6 +9,7 @@ from app.db.store.base import Base
 from app.db.store.both import of_both
 from app.db.tables import (
     ARCHIVES,
+    alert_notices,
     alerts,
     batches,
     certificates,
@@ -78,14 +79,16 @@ class Systems(Base):
             if not use.orders:
                 connection.execute(delete(runs).where(of_site))
                 connection.execute(delete(batches).where(batches.c.site_id == site_id))
+                told = select(alerts.c.id).where(alerts.c.site_id == site_id)
+                connection.execute(delete(alert_notices).where(alert_notices.c.alert_id.in_(told)))
                 for table in (deliveries, alerts, certificates):
                     connection.execute(delete(table).where(table.c.site_id == site_id))
                 connection.execute(delete(sites).where(sites.c.id == site_id))
                 return Removal.DELETED
             ended = {"state": "failed", "reason": "Its site was removed.", "read_at": now, "finished_at": now}
             connection.execute(update(runs).where(of_site, runs.c.finished_at.is_(None)).values(**ended))
-            told = (alerts.c.site_id == site_id, alerts.c.closed_at.is_(None))
-            connection.execute(update(alerts).where(*told).values(closed_at=now, open_key=None))
+            is_open = (alerts.c.site_id == site_id, alerts.c.closed_at.is_(None))
+            connection.execute(update(alerts).where(*is_open).values(closed_at=now, open_key=None))
             owed = (deliveries.c.site_id == site_id, deliveries.c.done_at.is_(None))
             dropped = {"next_at": None, "done_at": now, "outcome": "Its site was removed."}
             connection.execute(update(deliveries).where(*owed).values(**dropped))

@@ -1,6 +1,6 @@
 """Upkeep: what is due and must be rung again, and which runs have come to their end."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -219,28 +219,37 @@ def groups(rows: Any) -> list[list[Row[Any]]]:
 
 def run_counts(connection: Connection, run_id: int) -> dict[str, int]:
     """How the orders of a run stand, in the words of the summary."""
+    return counts_of_runs(connection, [run_id])[run_id]
+
+
+def counts_of_runs(connection: Connection, run_ids: Sequence[int]) -> dict[int, dict[str, int]]:
+    """The same for several runs."""
 
     def count(condition: Any) -> Any:
         return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
 
+    counted = {
+        "fetched": func.count(threads.c.id),
+        "written": count(orders.c.id.is_not(None)),
+        "acknowledged": count(orders.c.acknowledged_at.is_not(None)),
+        "exported": count(orders.c.imported == 1),
+        "held": count(threads.c.state == State.HELD),
+        "rejected": count(threads.c.state == State.REJECTED),
+        "skipped": count(threads.c.state == State.SKIPPED),
+        "closed": count(threads.c.state == State.CLOSED),
+        "moving": count(threads.c.state == State.ACTIVE),
+    }
     query = (
-        select(
-            func.count(threads.c.id).label("fetched"),
-            count(orders.c.id.is_not(None)).label("written"),
-            count(orders.c.acknowledged_at.is_not(None)).label("acknowledged"),
-            count(orders.c.imported == 1).label("exported"),
-            count(threads.c.state == State.HELD).label("held"),
-            count(threads.c.state == State.REJECTED).label("rejected"),
-            count(threads.c.state == State.SKIPPED).label("skipped"),
-            count(threads.c.state == State.CLOSED).label("closed"),
-            count(threads.c.state == State.ACTIVE).label("moving"),
-        )
+        select(threads.c.run_id, *(value.label(name) for name, value in counted.items()))
         .select_from(threads)
         .outerjoin(orders, orders.c.thread_id == threads.c.id)
-        .where(threads.c.run_id == run_id)
+        .where(threads.c.run_id.in_(run_ids))
+        .group_by(threads.c.run_id)
     )
-    row = connection.execute(query).one()
-    return {name: int(value) for name, value in row._mapping.items()}  # noqa: SLF001 - SQLAlchemy's public name
+    found = {run_id: dict.fromkeys(counted, 0) for run_id in run_ids}
+    for row in connection.execute(query):
+        found[row.run_id] = {name: int(getattr(row, name)) for name in counted}
+    return found
 
 
 def as_run(row: Row[Any], **changed: Any) -> Run:
