@@ -16,8 +16,9 @@ from urllib.parse import unquote
 from app.errors import Misconfigured, Retry, UsageError
 from app.ports.notifier import Message
 
-_SERVICE_SECONDS = 20.0
-_SOCKET_SECONDS = 10.0
+_SERVICE_SECONDS = 50.0
+_SOCKET_SECONDS = 40.0
+"""A mail server may look into a mail for a while before it takes it; who gives up sooner sends what has arrived once more."""
 _HERE = frozenset(("blink1", "dbus", "gio", "glib", "gnome", "kde", "macosx", "qt", "syslog", "windows"))
 """What shows or keeps a message on this machine, where nobody looks."""
 
@@ -40,8 +41,8 @@ class AppriseNotifier:
         host = _shown_host(service)
         return f"{service.service_name}: {service.schema}://{host}{'' if host else '...'}"
 
-    def send(self, url: str, message: Message) -> None:
-        """Raises `Retry` where the service did not take it, and `Misconfigured` where the address cannot be used."""
+    def send(self, url: str, message: Message) -> str:
+        """What to say of those who were not reached, where others were. Raises `Retry` and `Misconfigured`."""
         service = _service(url)
         if service is None:
             raise Misconfigured(
@@ -50,6 +51,7 @@ class AppriseNotifier:
         apprise = _apprise()
         sender = apprise.Apprise(asset=service.asset)
         sender.add(service)
+        reached = _noting(service)
         kind = apprise.NotifyType.FAILURE if message.is_severe else apprise.NotifyType.WARNING
         result = sender.notify(
             title=message.title,
@@ -57,9 +59,13 @@ class AppriseNotifier:
             notify_type=apprise.NotifyType.SUCCESS if message.is_good else kind,
             body_format=apprise.NotifyFormat.TEXT,
         )
-        if not result:
-            said = [str(each.message) for each in result.logs()]
-            raise Retry(_reason(said, url=url, host=_shown_host(service)))
+        if result:
+            return ""
+        said = [str(each.message) for each in result.logs()]
+        reason = _reason(said, url=url, host=_shown_host(service))
+        if reached:
+            return f"Not everybody at this address was reached. {reason}"
+        raise Retry(reason)
 
 
 @cache
@@ -100,6 +106,19 @@ def _service(url: str) -> Any:  # noqa: ANN401 - one of the library's many class
         found.socket_connect_timeout = min(found.socket_connect_timeout, _SOCKET_SECONDS)
         found.socket_read_timeout = min(found.socket_read_timeout, _SOCKET_SECONDS)
     return found
+
+
+def _noting(service: Any) -> list[Any]:  # noqa: ANN401 - one of the library's many classes
+    """Whoever a service that has several recipients has reached, as it sends: each tells so by itself."""
+    reached: list[Any] = []
+    mark = service.mark_delivered
+
+    def marked(key: Any, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - the library's own
+        reached.append(key)
+        mark(key, *arguments, **named)
+
+    service.mark_delivered = marked
+    return reached
 
 
 def _shown_host(service: Any) -> str:  # noqa: ANN401 - one of the library's many classes

@@ -27,7 +27,8 @@ QUEUES = ("beat", "orders", "owed", "upkeep")
 and ERP, and what can wait.
 
 An ERP that takes seconds for each call thus keeps no order from being read and stored. `beat` comes first because it is little, and
-because nothing could free orders that are tried again and again if they kept the reading of their items waiting.
+because nothing could free orders that are tried again and again if they kept the reading of their items waiting, and nobody would
+be told of them.
 """
 
 
@@ -106,7 +107,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
             "ordersync.archive": {"queue": "upkeep"},
             "ordersync.recheck": {"queue": "upkeep"},
             "ordersync.report_errors": {"queue": "upkeep"},
-            "ordersync.watch": {"queue": "upkeep"},
+            "ordersync.watch": {"queue": "beat"},
         },
         "task_queues": [Queue(name) for name in QUEUES],
         # The schedule is kept in memory: a file of it could be found broken at a start, and two beats could not share it.

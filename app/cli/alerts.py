@@ -49,7 +49,8 @@ def _row(each: Listed) -> dict[str, Any]:
 
 def _told(notice: Notice) -> str:
     if notice.told_at is not None:
-        return f"{notice.target}: {notice.what.value} {notice.told_at:%Y-%m-%d %H:%M} UTC"
+        told = f"{notice.target}: {notice.what.value} {notice.told_at:%Y-%m-%d %H:%M} UTC"
+        return f"{told} ({notice.outcome})" if notice.outcome else told
     owed = f"is owed {notice.what.value}" if notice.next_at else f"was not told {notice.what.value}"
     return f"{notice.target} {owed}{': ' if notice.outcome else ''}{notice.outcome}"
 

@@ -267,7 +267,7 @@ def held_release(
         program, keys, site_name=site_name, kind=kind, everything=everything, held_ones=True
     )
     with workers_of(program, **waiting) as door:
-        results = release(program.parts, orders, ring=door.ring)
+        results = release(program.parts, orders, by=person(), ring=door.ring)
         reports = door.ends(runs_of(results))
     sys.exit(tell(results, reports, as_json=as_json, unheard=door.unheard))
 

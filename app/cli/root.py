@@ -114,9 +114,9 @@ def person() -> str:
     return name.encode(errors="replace").decode()[:_LONGEST_NAME]
 
 
-def opened() -> Program:
-    """The program on the settings of this process."""
-    return open_program(load_settings(), by=f"cli:{person()}")
+def opened(*, by: str = "") -> Program:
+    """The program on the settings of this process; `by` is how the audit trail names the process, where not by who runs it."""
+    return open_program(load_settings(), by=by or f"cli:{person()}")
 
 
 def show(value: Any, *, as_json: bool, table: Callable[[], RenderableType]) -> None:

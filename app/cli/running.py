@@ -1,5 +1,6 @@
 """`migrate`, `up`, `web`, `demo` and `sync`: what makes something happen."""
 
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,7 +72,8 @@ def run_web(address: str, port: int, threads: int, hooks_only: bool, check: bool
     """
     if check:
         sys.exit(not answers(address=address, port=port))
-    program = opened()
+    # Whoever started the server has done nothing of what people do through it.
+    program = opened(by=f"web@{socket.gethostname()}")
     people = None if hooks_only else _people(program)
     with Ringer(DeliveryBell(program.settings)) as ringer:
         serve(

@@ -160,6 +160,7 @@ runs = _table(
     Column("started_at", UtcTime, nullable=False),
     Column("rung_at", UtcTime),
     Column("read_at", UtcTime),
+    Column("is_full", Boolean),
     Column("finished_at", UtcTime),
     Index(None, "site_id", "started_at"),
     Index(None, "finished_at"),

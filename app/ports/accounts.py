@@ -120,8 +120,11 @@ class AccountStore(Protocol):
         """False, and nothing is changed, where no active admin would be left. Who is not active is signed out."""
         ...
 
-    def set_password(self, user_id: int, password: str, *, keep_session: int | None = None) -> None:
-        """Set the hash, forget failures and locks, and end every session and link of the account but `keep_session`."""
+    def set_password(self, user_id: int, password: str, *, keep_session: int | None = None) -> bool:
+        """Set the hash, forget failures and locks, and end every session and link of the account but `keep_session`.
+
+        False, and nothing is changed, where `keep_session` has been ended.
+        """
         ...
 
     def count_attempt(self, user_id: int, *, limit: int, lock_seconds: float) -> bool:
@@ -136,8 +139,11 @@ class AccountStore(Protocol):
         """The password was right, or somebody lets the person try again: the account is not locked any more."""
         ...
 
-    def open_session(self, user_id: int, *, digest: str, expires_in: float) -> None:
-        """The person is signed in: attempts are forgotten."""
+    def open_session(self, user_id: int, *, password: str | None, digest: str, expires_in: float) -> bool:
+        """The person is signed in: attempts are forgotten. `password` is the hash that fitted; None after a link.
+
+        False, and nothing is changed, where the account has another one by now, or is not active.
+        """
         ...
 
     def session(self, digest: str, *, idle: float) -> Session | None:
@@ -159,7 +165,10 @@ class AccountStore(Protocol):
         ...
 
     def take_link(self, digest: str) -> User | None:
-        """The same, and it cannot be used again. The account has no password then: who comes by a link sets a new one."""
+        """The same, and it cannot be used again. The account has no password then: who comes by a link sets a new one.
+
+        Every other session and link of the account ends: whoever has one could else set that password.
+        """
         ...
 
     def drop_ended(self) -> int:

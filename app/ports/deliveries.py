@@ -28,6 +28,10 @@ class AlertKind(StrEnum):
     MONEY_AT_RISK = "money_at_risk"
 
 
+EVENTS = (AlertKind.WEBHOOK_SILENT, AlertKind.WEBHOOK_DISABLED, AlertKind.NOT_COMPLETE)
+"""What other parts of the program open and close; all other kinds are watched."""
+
+
 @dataclass(frozen=True, slots=True)
 class Alert:
     """One alert that is open. `reason` is one sentence, or more. It is about a site, or about something else (None)."""

@@ -15,7 +15,7 @@ class Message:
 
 
 class Notifier(Protocol):
-    """Sends a message to the service that an address names. No call takes longer than half a minute."""
+    """Sends a message to the service that an address names. No call takes longer than a minute."""
 
     def hint(self, url: str) -> str:
         """What may be shown of an address: the service and the host, and nothing that signs in.
@@ -24,6 +24,9 @@ class Notifier(Protocol):
         """
         ...
 
-    def send(self, url: str, message: Message) -> None:
-        """Raises `Retry` where the service did not take it, and `Misconfigured` where the address cannot be used."""
+    def send(self, url: str, message: Message) -> str:
+        """What to say of those who were not reached where others were, so that sending again would tell them twice; else nothing.
+
+        Raises `Retry` where nobody was reached, and `Misconfigured` where the address cannot be used.
+        """
         ...

@@ -338,6 +338,10 @@ class UnreadRun:
     site: str
 
 
+STOPPED_FULL = "It stopped at the site's max_orders_per_run; the rest comes with the next run."
+"""What a run says whose reading did."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """One run and how its orders stand. `counts` has every number the summary shows."""
@@ -456,9 +460,12 @@ class Store(AuditStore, DeskStore, ExplainingStore, RetentionStore, Protocol):
 
     def release_site(self, site_id: int, token: str, *, next_run: datetime | None) -> None: ...
     def open_run(self, *, kind: str, site_id: int | None = None, erp_id: int | None = None) -> int: ...
-    def finish_reading(self, run_id: int, *, state: str | None, reason: str) -> Run | None:
+    def finish_reading(
+        self, run_id: int, *, state: str | None, reason: str, is_full: bool = False
+    ) -> Run | None:
         """The reading of a run is over. `state` ends it at once (`paused`, `failed`); None leaves it to `close_runs`.
 
+        `is_full`: it stopped at the most orders that a run may bring, and the rest comes with the next; the run says so at its end.
         Returns the run where it ended with this.
         """
         ...
@@ -693,11 +700,13 @@ class Store(AuditStore, DeskStore, ExplainingStore, RetentionStore, Protocol):
         thread_ids: Sequence[int] | None = None,
         batch_id: int | None = None,
         link: Link | None = None,
+        by: str = "",
     ) -> tuple[Bell, ...]:
         """Make the unfinished orders among these, or of this batch, that nobody works on due now and part of this run.
 
-        With `link` only those that stand there. A hold is released; since when the order waits is kept. Orders that stand at
-        the same link of the same site are gathered into common batches. Returns what is to be rung for them.
+        With `link` only those that stand there. A hold is released, in the audit trail by the person `by`, or by this process
+        where nobody is named; since when the order waits is kept. Orders that stand at the same link of the same site are
+        gathered into common batches. Returns what is to be rung for them.
         """
         ...
 

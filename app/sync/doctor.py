@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from app.errors import Misconfigured, OrderSyncError
-from app.ports.deliveries import AlertKind
+from app.ports.deliveries import EVENTS
 from app.ports.examination import Examination
 from app.ports.store import ErpRow, Site
 from app.sync.findings import Finding, Report, set_command
@@ -62,10 +62,7 @@ def _webhooks(parts: Parts, site: Site, report: Report) -> Iterator[Finding]:
         yield report.warning(
             f"Since {alert.opened_at:%Y-%m-%d %H:%M} UTC: {alert.reason}",
             do=(
-                f"ordersync site hooks check {site.name}"
-                if alert.kind
-                in {AlertKind.WEBHOOK_SILENT, AlertKind.WEBHOOK_DISABLED, AlertKind.NOT_COMPLETE}
-                else "ordersync alerts list"
+                f"ordersync site hooks check {site.name}" if alert.kind in EVENTS else "ordersync alerts list"
             ),
         )
     if site.hook_url and not alerts:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from app.ports.desk import ErrorFilter
 from app.ports.reporting import OrderFilter
+from app.sync.formulas import guarded
 from app.sync.overview import known_site
 from app.sync.parts import Parts
 
@@ -34,12 +35,6 @@ ORDER_COLUMNS = (
 )
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
-# What some spreadsheets skip before a formula, and where some of them begin a new cell, which may be quoted.
-_BLANK = r"[\s\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]"
-_END = r"[;\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]"
-_SIGN = "[=+\\-@\uff1d\uff0b\uff0d\uff20]"
-_FIRST = re.compile(rf"^(?={_BLANK}*{_SIGN})")
-_LATER = re.compile(rf"(?<={_END})((?:(?!{_END})(?:{_BLANK}|\"))*)(?={_SIGN})")
 
 
 def error_rows(parts: Parts, wanted: ErrorFilter) -> Iterator[list[str]]:
@@ -61,7 +56,6 @@ def order_rows(parts: Parts, wanted: OrderFilter) -> Iterator[list[str]]:
 def cell(value: object) -> str:
     """A value as a spreadsheet shall show it and never run it: what could be a formula gets an apostrophe before it.
 
-    So does what follows a semicolon, a TAB or a line end, where some spreadsheets take a cell apart.
     Amounts keep their digits, times are ISO 8601 in UTC; numbers stay numbers, whatever their sign.
     """
     match value:
@@ -73,7 +67,7 @@ def cell(value: object) -> str:
             return f"{value:f}"
         case _:
             text = str(value)
-            return text if _NUMBER.fullmatch(text) else _LATER.sub(r"\1'", _FIRST.sub("'", text))
+            return text if _NUMBER.fullmatch(text) else guarded(text)
 
 
 class _Numbered(Protocol):

@@ -165,7 +165,7 @@ def _read(
     if site.paused_reason is not None:
         parts.store.pause_site(site.id, until=None, reason=None)
     if complete:
-        parts.store.finish_reading(run_id, state=None, reason="")
+        parts.store.finish_reading(run_id, state=None, reason="", is_full=reading.is_full)
     notice_silence(parts, site)
     state = "read" if complete else "unfinished"
     log.info(
@@ -234,7 +234,7 @@ class _Reading:
         self._deadline = started + parts.limits.soft_time_limit - parts.limits.http_timeout
         self._answered_at: datetime | None = None
         self._clock_ahead = site.clock_ahead
-        self._is_clock_noted = self._is_full = False
+        self._is_clock_noted = self.is_full = False
         # A run that was cut off, or had no time left, has part of its orders already.
         self._limit = self._options.max_orders_per_run - parts.store.first_seen_in(run_id)
         self.new = self.again = self.skipped = 0
@@ -253,7 +253,7 @@ class _Reading:
             position = self._start()
             first = self._ask(position)
         reached = self._read_from(position, first)
-        if reached and not self._is_full:
+        if reached and not self.is_full:
             self._look_far_back(position)
         return reached
 
@@ -276,12 +276,12 @@ class _Reading:
             self._note_clock()
             if stored.full:
                 # What was not read comes with the next run: the cursor stands at the last stored row.
-                self._is_full = True
+                self.is_full = True
                 return True
             if following_one is not None and self._parts.ticks() > self._deadline:
                 return False
             answer = None
-        self._is_full = self._is_full or following_one is not None
+        self.is_full = self.is_full or following_one is not None
         return True
 
     def _ask(self, position: Position) -> "_Asked":
@@ -329,7 +329,7 @@ class _Reading:
             floor = self._options.min_order_date
             kept = Bookmark(Position(since=since if floor is None else max(since, floor)), begun=now)
         wide = _Wide(begun=kept.begun, until=read_from.since)
-        if self._read_from(kept.position, None, wide=wide) and not self._is_full:
+        if self._read_from(kept.position, None, wide=wide) and not self.is_full:
             self._note_clock(wide_at=wide.begun)
 
     def _doubt_empty(self) -> None:

@@ -12,6 +12,7 @@ from app.domain.kits import Component, KitError, Kits, leaves
 from app.domain.order import sku_key
 from app.errors import Misconfigured, OrderSyncError, UsageError
 from app.ports.store import ErpRow, Site
+from app.sync.formulas import guarded, unguarded
 from app.sync.parts import Parts, erp_maintenance_until, erp_of, paused_sentence
 from app.sync.schedule import next_items_run
 from app.sync.telling import pause_erp
@@ -21,8 +22,6 @@ log = structlog.get_logger("ordersync.items")
 _LOOK_BACK = timedelta(minutes=10)
 """An ERP shows a change when its transaction ends, which may be minutes after the time the change bears."""
 _LOOK_AGAIN = timedelta(milliseconds=1)
-_FORMULA = ("=", "+", "-", "@", "'", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""How a formula begins; the apostrophe too, so that one which was there before is not taken away."""
 _TOO_MANY = 10**9
 """Quantities are below that, with at most five decimals: what the column of a line holds."""
 
@@ -133,7 +132,7 @@ def import_items(parts: Parts, *, erp_id: int, lines: Iterable[str]) -> int:
         if sku in found:
             raise UsageError(f"Line {number}: {sku} stands twice in the file.")
         # No database takes a NUL, and PostgreSQL says so.
-        found[sku] = (_unguarded((record.get("name") or "").replace("\x00", "")), status)
+        found[sku] = (unguarded((record.get("name") or "").replace("\x00", "")), status)
     new = parts.store.set_item_status(erp_id, found, source="import")
     parts.store.release_known()
     return new
@@ -194,18 +193,13 @@ def _read(reader: "csv.DictReader[str]", required: tuple[str, ...]) -> Iterable[
             )
 
 
-def guarded(text: str) -> str:
-    """A text for a file that a spreadsheet may open: what could be a formula gets an apostrophe before it, which reading takes away."""
-    return f"'{text}" if text[:1] in _FORMULA else text
-
-
-def _unguarded(text: str) -> str:
-    text = text.strip()
-    return text[1:] if text[:1] == "'" and text[1:2] in _FORMULA and len(text) > 1 else text
+def in_file(text: str) -> str:
+    """A SKU or a name for a file that a spreadsheet may open, and that the import reads as it was."""
+    return guarded(text, with_blanks=True)
 
 
 def _sku(text: str, number: int) -> str:
-    sku = sku_key(_unguarded(text))
+    sku = sku_key(unguarded(text))
     if not sku or len(sku) > 100:  # noqa: PLR2004 - the column's length
         raise UsageError(f"Line {number}: a SKU must have 1 to 100 characters.")
     if not sku.isprintable():

@@ -1,6 +1,7 @@
 """How the accounts stand that sites and ERPs are called with: for `ordersync limits`, and for whoever shows it elsewhere."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,16 +19,15 @@ def accounts(parts: Parts, limiters: Limiters) -> Mapping[str, Any]:
 
     `limiters` are those that the parts' peers are called with. `shared` is whether the figures are those of all processes.
     """
-    faults = _opened(parts)
+    faults, known = _opened(parts, limiters)
     now = parts.store.now()
-    rows = [_row(each, now) for each in limiters.usage()]
+    rows = [_row(each, now) for each in known]
     return {"accounts": rows, "shared": all(each["shared"] for each in rows), "faults": faults}
 
 
 def usages(parts: Parts, limiters: Limiters) -> tuple[Usage, ...]:
     """How every account of the connected sites and ERPs stands; those that cannot be opened are left out. Nothing is sent."""
-    _opened(parts)
-    return limiters.usage()
+    return _opened(parts, limiters)[1]
 
 
 def reset(parts: Parts, limiters: Limiters, *, name: str) -> Mapping[str, Any]:
@@ -36,8 +36,9 @@ def reset(parts: Parts, limiters: Limiters, *, name: str) -> Mapping[str, Any]:
     Raises `UsageError` for a name that no account has, `Misconfigured` for one that cannot be opened, and `Retry` where no
     broker can be asked, so that each process counts for itself.
     """
-    faults = {each["name"]: each["reason"] for each in _opened(parts)}
-    known = sorted({each for usage in limiters.usage() for each in usage.names})
+    not_opened, accounts_now = _opened(parts, limiters)
+    faults = {each["name"]: each["reason"] for each in not_opened}
+    known = sorted({each for usage in accounts_now for each in usage.names})
     if name in faults:
         raise Misconfigured(f"{name} cannot be opened: {faults[name]}")
     if name not in known:
@@ -51,20 +52,31 @@ def reset(parts: Parts, limiters: Limiters, *, name: str) -> Mapping[str, Any]:
     return {"account": name, "reset": True}
 
 
-def _opened(parts: Parts) -> Sequence[Mapping[str, str]]:
-    """Open them all, which makes each one's account known; what is closed for its settings has no account."""
-    faults = []
-    for site in parts.store.sites():
+def _opened(parts: Parts, limiters: Limiters) -> tuple[Sequence[Mapping[str, str]], tuple[Usage, ...]]:
+    """Open them all, which makes each one's account known: those that cannot be opened, and how the accounts of all stand.
+
+    What is closed for its settings has no account, and what this process has called for a site or an ERP that is removed now is
+    nobody's any more.
+    """
+    faults, sites, erps = [], parts.store.sites(), parts.store.erps()
+    for site in sites:
         try:
             parts.peers.channel(site)
         except OrderSyncError as error:
             faults.append({"name": site.name, "reason": error.reason})
-    for row in parts.store.erps():
+    for row in erps:
         try:
             parts.peers.erp(row)
         except OrderSyncError as error:
             faults.append({"name": row.name, "reason": error.reason})
-    return faults
+    there = {each.name for each in sites} | {each.name for each in erps}
+    found = []
+    for usage in limiters.usage():
+        # An ERP's sign-in is an account of its own, behind the ERP's name; no name has a blank in it.
+        names = tuple(each for each in usage.names if each.partition(" ")[0] in there)
+        if names:
+            found.append(replace(usage, names=names))
+    return faults, tuple(found)
 
 
 def _row(usage: Usage, now: datetime) -> dict[str, Any]:

@@ -94,11 +94,11 @@ def retry(parts: Parts, orders: Sequence[DeskOrder], how: How, *, ring: Ring) ->
     """Let these go on, whether they stopped or are held."""
     held = [each for each in orders if each.state is State.HELD and not each.errors]
     others = [each for each in orders if each not in held]
-    return [*resume(parts, others, how, ring=ring), *release(parts, held, ring=ring)]
+    return [*resume(parts, others, how, ring=ring), *release(parts, held, by=how.by, ring=ring)]
 
 
-def release(parts: Parts, orders: Sequence[DeskOrder], *, ring: Ring) -> list[Result]:
-    """Try held orders at once; one whose wait is not over is held again. Since when it waits is kept."""
+def release(parts: Parts, orders: Sequence[DeskOrder], *, by: str, ring: Ring) -> list[Result]:
+    """Try held orders at once for the person `by`; one whose wait is not over is held again. Since when it waits is kept."""
     results: list[Result] = []
     for site_id, of_site in _by_site(orders):
         held = [each for each in of_site if each.state is State.HELD]
@@ -112,7 +112,7 @@ def release(parts: Parts, orders: Sequence[DeskOrder], *, ring: Ring) -> list[Re
         if site is None or not held:
             continue
         run_id = parts.store.open_run(kind="resume", site_id=site.id)
-        for bell in parts.store.adopt(run_id, thread_ids=[each.thread_id for each in held]):
+        for bell in parts.store.adopt(run_id, thread_ids=[each.thread_id for each in held], by=by):
             ring(bell)
         results += [
             _result(each, End.RELEASED, f"It is tried again at {each.stage}.", run_id=run_id) for each in held

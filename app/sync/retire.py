@@ -5,9 +5,11 @@ from datetime import datetime
 
 from app.domain.words import counted
 from app.errors import UsageError
+from app.ports.deliveries import EVENTS
 from app.ports.store import Site
 from app.ports.systems import ErpChanges, Removal, SiteChanges
 from app.sync import systems
+from app.sync.alerts import close_alert
 from app.sync.parts import Parts, site_named
 
 Sure = Callable[[str], bool]
@@ -25,6 +27,9 @@ def disable_site(parts: Parts, name: str) -> int:
     """Let no schedule read the site any more. Returns how many of its orders still go on. Raises `UsageError`."""
     site = site_named(parts, name)
     parts.store.switch_site(site.id, active=False)
+    for kind in EVENTS:
+        # Nobody looks after it any more, so nobody would see that it is over.
+        close_alert(parts, site, kind)
     return parts.store.site_use(site.id).unfinished
 
 

@@ -11,23 +11,33 @@ from app.sync.resume import End, Result
 _LONGEST = 2000
 
 
-def skip(parts: Parts, order: DeskOrder, *, reason: str, by: str) -> Result:
-    """Nothing more is done for this order, whatever its shop shows of it. Doing it twice does nothing the second time."""
-    if not reason.strip():
-        raise UsageError("Say why with --reason.")
-    _check_length(reason)
+def skip(parts: Parts, order: DeskOrder, *, reason: str, by: str, revision: int | None = None) -> Result:
+    """Nothing more is done for this order, whatever its shop shows of it. Doing it twice does nothing the second time.
+
+    With the `revision` at which a person saw it, an order that stands at another one is left alone.
+    """
+    check_reason(reason)
     done = _done(order)
     if done:
         return Result(order.name, order.site, order.thread_id, End.NOTHING, done)
     refusal = _refusal(order)
-    if not refusal and not parts.store.skip(
-        order.thread_id, revision=order.revision, reason=reason.strip(), by=by
+    is_as_seen = revision is None or revision == order.revision
+    if not refusal and not (
+        is_as_seen
+        and parts.store.skip(order.thread_id, revision=order.revision, reason=reason.strip(), by=by)
     ):
         refusal = "Somebody else has changed it at this moment; look at it again."
     if refusal:
         return Result(order.name, order.site, order.thread_id, End.REFUSED, refusal)
     sentence = f"Nothing more is done for it ({reason.strip()})."
     return Result(order.name, order.site, order.thread_id, End.SETTLED, sentence)
+
+
+def check_reason(reason: str) -> None:
+    """Raises `UsageError` for a reason that is none."""
+    if not reason.strip():
+        raise UsageError("Say why with --reason.")
+    _check_length(reason)
 
 
 def _refusal(order: DeskOrder) -> str:

@@ -312,18 +312,31 @@ class Entry:
 
 
 class Book:
-    """Who calls which account in this process."""
+    """Who calls which account in this process. Whoever is given another address calls the account there, and no longer the old one."""
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
+        self._keys: dict[tuple[str, str], str] = {}
 
     def enter(self, *, name: str, counted_by: Sequence[str], ceilings: Ceilings) -> str:
-        """Note it; returns the account's key."""
+        """Note it; returns the account's key. The first of `counted_by` is the kind of system, of which a name has one account."""
         key = account_key(counted_by)
+        before = self._keys.get((counted_by[0], name))
+        if before not in {None, key}:
+            self._leave(str(before), name)
+        self._keys[counted_by[0], name] = key
         known = self._entries.get(key, Entry(key, (), ceilings))
         names = tuple(sorted({*known.names, name}))
         self._entries[key] = Entry(key, names, _lower(known.ceilings, ceilings))
         return key
+
+    def _leave(self, key: str, name: str) -> None:
+        known = self._entries[key]
+        names = tuple(each for each in known.names if each != name)
+        if names:
+            self._entries[key] = replace(known, names=names)
+        else:
+            del self._entries[key]
 
     def entries(self) -> tuple[Entry, ...]:
         """All of them, by name."""

@@ -1,7 +1,7 @@
 """`/metrics`: figures for Prometheus, in its own text or in OpenMetrics, for whoever has a token with the scope `metrics:read`."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from http import HTTPStatus
 
@@ -35,8 +35,16 @@ def add(app: Flask, people: People) -> None:
             return Response("", HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": 'Bearer realm="metrics"'})
         registry = CollectorRegistry()
         registry.register(_Figures(people))
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        encode, content_type = _form(request.headers.get("Accept", ""))
         return Response(encode(registry), content_type=content_type)
+
+
+def _form(accept: str) -> tuple[Callable[[Collector], bytes], str]:
+    """How the figures are written for whoever accepts this; as plain text where its versions are none."""
+    try:
+        return choose_encoder(accept)
+    except (TypeError, ValueError):
+        return choose_encoder("")
 
 
 def _may_read(people: People, authorization: str) -> bool:

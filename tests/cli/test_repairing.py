@@ -1,11 +1,13 @@
 """`errors repair|resume|replay|skip|assign|comment`, `held release` and `retry`, as an operator types them."""
 
 import json
+import socket
 from typing import Any
 
 import pytest
 from click.testing import Result
 
+from app.bootstrap import Program
 from tests.cli.conftest import CommandLine, execute, sentence
 
 AWAY = {"REDIS_URL": "redis://127.0.0.1:1/0"}
@@ -154,7 +156,8 @@ def test_errors_are_given_to_somebody_and_talked_about(copied: CommandLine, bad_
     assert copied.json("errors", "assign", number, "--nobody") == {"errors": 1, "assignee": None}
 
 
-def test_held_orders_are_released(copied: CommandLine, bad_sku: dict[str, Any]) -> None:
+def hold(copied: CommandLine, bad_sku: dict[str, Any]) -> None:
+    """The order that stood in error waits for its SKU instead."""
     execute(
         copied,
         "UPDATE rm_thread SET state = 'held', hold_kind = 'sku', reason = 'Not in the middleware yet: X.',"
@@ -162,13 +165,46 @@ def test_held_orders_are_released(copied: CommandLine, bad_sku: dict[str, Any]) 
         f" WHERE order_number = '{bad_sku['order_number']}'",
         f"UPDATE rm_error_orders SET open_key = NULL, resolved_at = opened_at WHERE id = {bad_sku['id']}",
     )
+
+
+def test_held_orders_are_released(copied: CommandLine, bad_sku: dict[str, Any]) -> None:
+    hold(copied, bad_sku)
     assert copied.json("held", "list")["held"] == 1
     soft = copied.run("retry", "--all-soft", "--dry-run", "--json")
     assert (soft.exit_code, ended(soft)["orders"][0]["result"]) == (3, "would stop")
     told = copied.run("errors", "resume", bad_sku["order_number"], "--json")
     assert "To try it at once: ordersync held release" in ended(told)["orders"][0]["reason"]
 
-    result = copied.run("held", "release", "--all", "--inline", "--json")
+    result = copied.run("held", "release", "--all", "--inline", "--json", ORDERSYNC_USER="ben")
     assert (result.exit_code, ended(result)["orders"][0]["result"]) == (3, "released")
+    events = copied.json("order", "show", bad_sku["order_number"])["events"]
+    assert [each["by"] for each in events if each["event"] == "released"] == ["ben"]
     assert ended(result)["runs"][0]["rejected"] == 1
     assert copied.json("held", "list")["held"] == 0
+
+
+def test_a_held_order_is_tried_again_by_who_asks_for_it(copied: CommandLine, bad_sku: dict[str, Any]) -> None:
+    hold(copied, bad_sku)
+    number = bad_sku["order_number"]
+    done = copied.run("retry", number, "--inline", "--json", ORDERSYNC_USER="ben")
+    assert ended(done)["orders"][0]["result"] == "released"
+    events = copied.json("order", "show", number)["events"]
+    assert [each["by"] for each in events if each["event"] == "released"] == ["ben"]
+
+
+def test_the_web_server_is_no_person_in_the_trail(
+    copied: CommandLine, bad_sku: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold(copied, bad_sku)
+    number = bad_sku["order_number"]
+
+    def forgets_to_name_anybody(program: Program, **_more: Any) -> None:
+        store = program.parts.store
+        (place,) = store.places(key=number)
+        store.adopt(store.open_run(kind="resume"), thread_ids=[place.thread_id])
+
+    monkeypatch.setattr("app.cli.running.create_app", forgets_to_name_anybody)
+    monkeypatch.setattr("app.cli.running.serve", lambda *_, **__: None)
+    copied.good("web", ORDERSYNC_USER="ben")
+    events = copied.json("order", "show", number)["events"]
+    assert [each["by"] for each in events if each["event"] == "released"] == [f"web@{socket.gethostname()}"]

@@ -55,8 +55,15 @@ class AdoptContract:
         assert (thread["next_at"], thread["waiting_since"]) == (world.clock(), since)
         (told,) = [each for each in world.details("1")["events"] if each["event"] == "released"]
         assert told["detail"] == {"run": run_id, "hold": "sku"}
+        assert told["by"] == "worker"
         (claimed,) = world.claim(Stage.NORMALIZE, batch_id)
         assert claimed.waiting_since == since
+
+    def test_a_hold_is_released_by_the_person_who_is_named(self, world: World) -> None:
+        wait(world, "1")
+        world.store.adopt(a_run(world), thread_ids=ids(world, "1"), by="anna")
+        (told,) = [each for each in world.details("1")["events"] if each["event"] == "released"]
+        assert told["by"] == "anna"
 
     def test_orders_of_several_batches_are_gathered_by_site_and_link(self, world: World) -> None:
         first, second = wait(world, "1"), wait(world, "2")

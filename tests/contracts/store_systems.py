@@ -173,6 +173,8 @@ class SystemsContract:
         world.store.close_runs(cut_off_after=3600.0)
         assert run_id not in {each.run_id for each in world.store.unread_runs(rung_before=0.0)}
         assert not world.store.run(run_id).is_read
+        (fetch,) = (each for each in world.store.waits() if each.link == "fetch")
+        assert (fetch.due, fetch.later, fetch.next_at) == (0, 1, world.clock() + timedelta(seconds=10))
         world.clock.advance(20)
         assert run_id in {each.run_id for each in world.store.unread_runs(rung_before=0.0)}
         token = world.store.claim_site(world.site_id, lease_seconds=LEASE)

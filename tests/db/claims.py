@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import event
 
 from app.domain.road import Owed, Stage
-from tests.contracts.store import World
+from app.ports.store import Sighting, Stored
+from tests.contracts.store import World, seen
 from tests.contracts.store_deliveries import DeliveriesContract, delivery
 from tests.db.harness import SqlHarness
 
@@ -75,6 +76,30 @@ class ClaimsContract:
             assert [each.platform_order_id for each in found] == ["1", "3"]
         (left,) = world.claim(Stage.NORMALIZE, batch_id, store=world.other)
         assert left.platform_order_id == "2"
+
+    def test_what_is_read_again_is_left_to_a_claim_unless_it_was_changed(
+        self, harness: SqlHarness, world: World
+    ) -> None:
+        batch_id = world.batch("1", "2", "3")
+        token = world.store.claim_site(world.site_id, lease_seconds=60)
+        assert token is not None
+
+        def read() -> Stored:
+            return world.store.store_page(
+                site_id=world.site_id,
+                token=token,
+                run_id=world.run_id,
+                sightings=[Sighting(seen=each) for each in (seen("1"), seen("2", shows="second"), seen("4"))],
+                read_at=world.clock(),
+                limit=100,
+                cursor_after=dict.fromkeys(range(4)),
+            )
+
+        with held(harness, read) as reading:
+            found = at_once(lambda: world.claim(Stage.NORMALIZE, batch_id, store=world.other))
+        assert [each.platform_order_id for each in found] == ["1", "3"]
+        stored = reading.result()
+        assert (stored.known, stored.again, stored.new) == (1, 1, 1)
 
     def test_a_suspect_is_claimed_alone_also_beside_an_open_claim(
         self, harness: SqlHarness, world: World

@@ -31,6 +31,8 @@ class _Mail(socketserver.StreamRequestHandler):
                 return
             elif word == b"MAIL" and server.refuses:
                 self._say("451 not now")
+            elif word == b"RCPT" and server.unknown and server.unknown.encode() in line:
+                self._say("550 nobody of that name")
             else:
                 self._say("250 sink")
 
@@ -46,6 +48,7 @@ class MailServer(socketserver.ThreadingTCPServer):
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
         self.refuses = False
+        self.unknown = ""
         super().__init__(("127.0.0.1", 0), _Mail)
 
     @property

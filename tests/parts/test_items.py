@@ -1,17 +1,22 @@
 """Items and kits from a person's file: all of it or nothing, and one sentence that names the line."""
 
+import csv
 import io
+import re
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from sqlalchemy import select
 
 from app.bootstrap import Program
 from app.db.tables import items
 from app.domain.kits import Component
 from app.errors import UsageError
-from app.sync.items import import_items, import_kits
+from app.sync.formulas import unguarded
+from app.sync.items import import_items, import_kits, in_file
 from tests.parts.conftest import with_erp
 
 
@@ -88,6 +93,61 @@ def test_a_file_that_calls_one_item_both_allowed_and_not_is_refused(program: Pro
         )
     assert refused.value.reason == "Line 3: A-1 stands twice in the file."
     assert stored_items(program) == []
+
+
+NAMES = st.text(
+    st.sampled_from(list(" \t\r\n;\"'=+-@,ax\u00a0\ufeff\u2028\uff1d"))
+    | st.characters(exclude_categories=["Cs"])
+)
+
+
+@given(NAMES)
+@example(" =1")
+@example("\t'=1")
+@example("' =1")
+@example("x;'=1")
+@example('x;"\'=1"')
+@example("'a ")
+@example("'")
+def test_a_name_in_a_file_is_read_as_it_was_and_is_run_by_no_spreadsheet(name: str) -> None:
+    text = io.StringIO()
+    csv.writer(text).writerow([in_file(name), "next"])
+    ((cell, _),) = csv.reader(io.StringIO(text.getvalue(), newline=""))
+    assert unguarded(cell) == name
+    assert not re.search(r"^[\s\ufeff]*[=+@\-\uff1d]|[;\t\n\v\f\r\u2028][\s\"\ufeff]*[=+@\-\uff1d]", cell)
+
+
+@given(
+    st.text(st.sampled_from(list(" '=a;\t\"")), max_size=8),
+    st.text(st.sampled_from(list(" '=a;\t\"")), max_size=8),
+)
+def test_two_names_are_never_one_in_a_file(one: str, other: str) -> None:
+    assert (in_file(one) == in_file(other)) is (one == other)
+
+
+def test_items_with_odd_names_come_back_from_their_file(program: Program) -> None:
+    erp_id = with_erp(program)
+    names = [
+        "\t=1",
+        " =1+1",
+        " Bolt ",
+        "'Bolt ",
+        "x;=1",
+        "x; '=1",
+        'a;"=1"',
+        "two\r\n=1",
+        "-5",
+        "+",
+        "@",
+        "'",
+    ]
+    rows = {f"N-{number}": (name, "allowed") for number, name in enumerate(names)}
+    text = io.StringIO()
+    csv.writer(text).writerows(
+        [("sku", "name"), *((in_file(sku), in_file(name)) for sku, (name, _) in rows.items())]
+    )
+    import_items(program.parts, erp_id=erp_id, lines=io.StringIO(text.getvalue(), newline=""))
+    assert [row[1] for row in stored_items(program)] == names
 
 
 HEAD = "parent_sku,component_sku,quantity\n"

@@ -219,6 +219,16 @@ def test_an_account_that_is_forgotten_is_called_at_once_and_its_running_calls_st
     assert refused(other).why is Why.OPEN
 
 
+def test_who_calls_another_account_now_calls_the_old_one_no_longer(bench: Bench) -> None:
+    bench.of(name="bc-de")
+    bench.of(name="bc-at")
+    assert [usage.names for usage in bench.limiters.usage()] == [("bc-at", "bc-de")]
+    bench.of(user="eve", name="bc-de")
+    assert [usage.names for usage in bench.limiters.usage()] == [("bc-at",), ("bc-de",)]
+    bench.of(user="eve", name="bc-at")
+    assert [usage.names for usage in bench.limiters.usage()] == [("bc-at", "bc-de")]
+
+
 def test_two_companies_of_one_user_share_and_two_users_do_not(bench: Bench) -> None:
     one, other = Ceilings(at_once=1), Ceilings(at_once=1)
     entered(bench.of(one, name="bc-de"))

@@ -44,6 +44,19 @@ def test_a_mail_arrives_as_plain_text() -> None:
     assert mail.get_content().splitlines() == MESSAGE.body.splitlines()
 
 
+def test_where_some_are_reached_nobody_is_to_be_told_again_and_it_says_who_was_not() -> None:
+    with serving(MailServer()) as server:
+        server.unknown = "bob@example.test"
+        both = server.url.replace("to=ops@example.test", "to=ops@example.test,bob@example.test")
+        told = AppriseNotifier().send(both, MESSAGE)
+        assert told.startswith("Not everybody at this address was reached. ")
+        assert [mail["to"] for mail in server.mails] == ["ops@example.test"]
+        server.unknown = "example.test"
+        with pytest.raises(Retry):
+            AppriseNotifier().send(both, MESSAGE)
+        assert len(server.mails) == 1
+
+
 def test_a_message_is_posted_with_how_bad_it_is() -> None:
     with serving(HookServer()) as server:
         for message in (

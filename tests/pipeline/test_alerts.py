@@ -9,18 +9,20 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, update
 
-from app.db.tables import sites, threads
+from app.db.tables import erps, sites, threads
 from app.domain.road import Stage, State
-from app.errors import UsageError
+from app.errors import Retry, UsageError
 from app.ports.alerting import Rule, What
-from app.ports.deliveries import AlertKind
+from app.ports.deliveries import EVENTS, AlertKind
 from app.ports.limiters import Ceilings, Report, Verdict
-from app.sync.panel import alert_rules
+from app.ports.systems import SiteChanges
+from app.sync.panel import alert_rules, watching
 from app.sync.panel.freshness import longest_gap, target
 from app.sync.panel.watching import look, message, tell, watch
+from app.sync.retire import disable_site
 from app.transport import LocalLimiters
 from tests.fakes.sinks import HookServer, MailServer, serving
-from tests.pipeline.world import WEDNESDAY, MakeWorld, World, plain_order
+from tests.pipeline.world import WEDNESDAY, MakeWorld, World, plain_order, use_limiters
 from tests.web.office import Office
 from workers.application import make_app
 
@@ -202,6 +204,28 @@ def test_a_target_that_comes_back_after_all_is_over_is_told_both_at_once(
     assert "was over at 2026-11-25 12:03 UTC" in told["message"]
 
 
+def test_where_some_recipients_are_reached_they_are_told_once_and_the_list_says_that_others_were_not(
+    watched: Watched,
+) -> None:
+    with serving(MailServer()) as mail:
+        mail.unknown = "bob@example.test"
+        url = mail.url.replace("to=ops@example.test", "to=ops@example.test,bob@example.test")
+        alert_rules.add_target(watched.panel, name="mail", url=url, kinds=(), by="tests")
+        with pytest.raises(Retry, match=r"Not everybody at this address was reached\."):
+            alert_rules.test_target(watched.panel, "mail", by="anna")
+        watched.only(AlertKind.PAUSED)
+        watched.pause()
+        watched.minutes(15)
+        assert [each["to"] for each in mail.mails] == ["ops@example.test"] * 2
+        (row,) = watched.store.alert_rows(is_open=True, limit=9)
+        (notice,) = watched.store.alert_notices([row.id])[row.id]
+        assert notice.told_at is not None
+        assert notice.outcome.startswith("Not everybody at this address was reached. ")
+        watched.pause(None)
+        watched.minutes(15)
+        assert [each["subject"][:6] for each in mail.mails][2:] == ["[over]"]
+
+
 def test_a_target_is_given_up_after_a_day_and_that_is_listed(watched: Watched, hook: HookServer) -> None:
     watched.only(AlertKind.PAUSED)
     watched.set(AlertKind.PAUSED, for_minutes="0")
@@ -272,7 +296,7 @@ def test_beat_looks_each_minute(watched: Watched) -> None:
     configured = make_app(watched.world.settings, url="memory://").conf
     entry = configured.beat_schedule["watch"]
     assert (entry["task"], entry["schedule"], entry["options"]) == ("ordersync.watch", 60.0, {"expires": 55})
-    assert configured.task_routes["ordersync.watch"] == {"queue": "upkeep"}
+    assert configured.task_routes["ordersync.watch"] == {"queue": "beat"}
 
 
 # Quiet hours.
@@ -376,6 +400,27 @@ def test_a_site_that_fails_to_be_read_is_not_fresh(watched: Watched) -> None:
     assert watched.open() == [("not_fresh", "bgm")]
 
 
+def test_a_site_whose_readings_stop_at_their_limit_falls_behind_and_is_not_fresh(
+    make_world: MakeWorld,
+) -> None:
+    orders = [plain_order(each) for each in range(1, 10)]
+    watched = Watched(make_world(frozen=True, orders=orders, site_settings={"max_orders_per_run": "3"}))
+    for _ in range(2):
+        watched.world.run()
+        watched.world.clock.advance(3600)
+    watched.minutes(1)
+    assert watched.open() == [("not_fresh", "bgm")]
+    (run,) = watched.world.parts.store.runs(site_id=watched.world.site_id, limit=1)
+    assert (run.state, run.reason) == (
+        "finished",
+        "It stopped at the site's max_orders_per_run; the rest comes with the next run.",
+    )
+    watched.world.run()
+    watched.world.run()
+    watched.minutes(6)
+    assert watched.over() == ["not_fresh"]
+
+
 @pytest.mark.parametrize("switch", ["is_active", "orders_sync"])
 def test_a_site_that_is_switched_off_need_not_be_fresh(watched: Watched, switch: str) -> None:
     with watched.world.engine.begin() as connection:
@@ -468,6 +513,20 @@ def test_an_hour_is_compared_with_the_same_hour_of_other_weeks(
     assert watched.open() == ([("unusually_quiet", "bgm")] if is_told else [])
 
 
+def test_an_hour_with_maintenance_is_not_compared_with_other_weeks(make_world: MakeWorld) -> None:
+    windows = {"windows": "wed 11:30 25 UTC"}
+    watched = Watched(make_world(frozen=True, erp_settings=windows))
+    watched.only(AlertKind.UNUSUALLY_QUIET)
+    for hours in (-1, 0):
+        for week in range(1, 5):
+            put_orders(watched, WEDNESDAY + timedelta(hours=hours, weeks=-week), 8)
+    watched.minutes(59)
+    assert watched.open() == []
+    # The hour after it is compared.
+    watched.minutes(1)
+    assert watched.open() == [("unusually_quiet", "bgm")]
+
+
 def test_an_unusually_quiet_hour_is_told_with_its_numbers_and_over_with_the_next(
     watched: Watched, hook: HookServer
 ) -> None:
@@ -512,18 +571,56 @@ def test_open_errors_and_money_are_told_above_their_thresholds(
     assert watched.open() == [("open_errors", "")]
 
 
+def account_of(watched: Watched) -> tuple[str, ...]:
+    """What the account of the world's shop is told apart by."""
+    (site,) = watched.store.sites()
+    return ("woocommerce", f"{site.url}/wp-json/wc/v3".lower(), "ck_sandbox")
+
+
+def open_breaker(limiters: LocalLimiters, counted_by: tuple[str, ...]) -> None:
+    limiter = limiters.of(name="bgm", counted_by=counted_by, ceilings=Ceilings(at_once=4))
+    for _ in range(20):
+        place = limiter.enter(lasts=5.0)
+        if not isinstance(place, str):
+            break
+        limiter.leave(place, Report(Verdict.FAILED, fault="ConnectTimeout <script>"))
+
+
+def test_an_account_that_nobody_calls_any_more_is_told_of_no_longer(make_world: MakeWorld) -> None:
+    clock = [0.0]
+    limiters = LocalLimiters(clock=lambda: clock[0])
+    world = make_world(frozen=True)
+    use_limiters(world.parts, limiters)
+    watched = Watched(world, limiters=limiters)
+    watched.only(AlertKind.BREAKER_OPEN)
+    watched.set(AlertKind.BREAKER_OPEN, for_minutes="0")
+    (site,) = watched.store.sites()
+    for _ in range(2):
+        world.parts.peers.channel(watched.store.sites()[0])
+        open_breaker(limiters, account_of(watched))
+        watched.minutes(1)
+        assert watched.open() == [("breaker_open", "bgm")]
+        # Another address is another account.
+        world.parts.store.change_site(site.id, SiteChanges(url=f"{site.url}/shop"))
+        watched.minutes(1)
+        assert watched.open() == []
+        world.parts.store.change_site(site.id, SiteChanges(url=site.url))
+        limiters.forget("bgm")
+    open_breaker(limiters, account_of(watched))
+    watched.minutes(1)
+    assert watched.open() == [("breaker_open", "bgm")]
+    watched.store.remove_site(site.id)
+    watched.minutes(1)
+    assert watched.open() == []
+
+
 def test_an_account_that_is_not_called_is_told(make_world: MakeWorld, hook: HookServer) -> None:
     clock = [0.0]
     limiters = LocalLimiters(clock=lambda: clock[0])
     watched = Watched(make_world(frozen=True), limiters=limiters)
     watched.add(hook)
     watched.set(AlertKind.BREAKER_OPEN, for_minutes="0")
-    limiter = limiters.of(name="bgm", counted_by=("a",), ceilings=Ceilings(at_once=4))
-    for _ in range(20):
-        place = limiter.enter(lasts=5.0)
-        if not isinstance(place, str):
-            break
-        limiter.leave(place, Report(Verdict.FAILED, fault="ConnectTimeout <script>"))
+    open_breaker(limiters, account_of(watched))
     watched.minutes(2)
     assert watched.open() == [("breaker_open", "bgm")]
     assert len(hook.told) == 1
@@ -567,6 +664,61 @@ def test_what_other_parts_of_the_program_open_is_told_alike(watched: Watched, ho
     watched.store.close_alert(watched.world.site_id, AlertKind.WEBHOOK_DISABLED)
     watched.minutes(3)
     assert hook.titles() == ["[warning] Webhooks disabled: bgm", "[over] Webhooks disabled: bgm"]
+
+
+@pytest.mark.parametrize("kind", EVENTS)
+def test_a_site_that_is_switched_off_ends_what_nobody_looks_after_any_more(
+    watched: Watched, kind: AlertKind
+) -> None:
+    watched.store.open_alert(watched.world.site_id, kind, reason="It was off.")
+    disable_site(watched.world.parts, "bgm")
+    assert (watched.open(), watched.over()) == ([], [kind.value])
+
+
+def test_what_is_owed_of_a_rule_that_is_off_is_told_once_it_is_on(watched: Watched, hook: HookServer) -> None:
+    watched.add(hook)
+    hook.status = 500
+    watched.store.open_alert(watched.world.site_id, AlertKind.NOT_COMPLETE, reason="Two are missing.")
+    watched.minutes(1)
+    hook.status = 200
+    watched.set(AlertKind.NOT_COMPLETE, enabled="false")
+    watched.minutes(5)
+    assert hook.told == []
+    watched.set(AlertKind.NOT_COMPLETE, enabled="true")
+    watched.minutes(1)
+    assert len(hook.told) == 1
+
+
+def test_a_rule_that_cannot_look_keeps_no_other_from_being_told_and_ends_nothing(
+    watched: Watched, hook: HookServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched.add(hook)
+    watched.store.pause_erp(watched.world.erp_id, until=None, reason="The client is refused.")
+    watched.minutes(1)
+    assert watched.open() == [("paused", "bc")]
+
+    def broken(*_: Any) -> Any:
+        raise UsageError("There is no such platform.")
+
+    monkeypatch.setitem(watching._LOOKS, AlertKind.PAUSED, broken)
+    watched.store.open_alert(watched.world.site_id, AlertKind.WEBHOOK_DISABLED, reason="It was off.")
+    watched.set(AlertKind.NOT_FRESH, for_minutes="0")
+    watched.world.clock.advance(5_000)
+    watched.minutes(12)
+    assert watched.open() == [("not_fresh", "bgm"), ("webhook_disabled", "bgm"), ("paused", "bc")]
+    assert "[critical] Site not fresh: bgm" in hook.titles()
+
+
+def test_an_erp_of_a_platform_that_is_not_known_has_no_windows_and_the_rest_is_looked_at(
+    watched: Watched,
+) -> None:
+    with watched.world.engine.begin() as connection:
+        connection.execute(update(erps).values(platform="of another version"))
+    watched.pause()
+    watched.world.clock.advance(5_000)
+    watched.minutes(1)
+    assert ("not_fresh", "bgm") in watched.open()
+    assert ("paused", "bgm") in watched.open()
 
 
 def test_a_rule_that_is_switched_off_ends_its_alerts_and_nobody_is_told_that_it_is_over(

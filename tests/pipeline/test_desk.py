@@ -864,7 +864,7 @@ def test_held_orders_are_tried_at_once_when_they_are_released(make_world: MakeWo
     put_record(world, "items", {"number": "NEW-1"})
     world.run()
     since = world.rows("SELECT waiting_since FROM rm_thread")
-    (result,) = release(world.parts, [desk_order(world, 973)], ring=world.road.ring)
+    (result,) = release(world.parts, [desk_order(world, 973)], by="cli:anna", ring=world.road.ring)
     assert result.end is End.RELEASED
     world.settle()
     assert (world.ends(), world.rows("SELECT waiting_since FROM rm_thread")) == ({973: "held"}, since)
@@ -873,7 +873,7 @@ def test_held_orders_are_tried_at_once_when_they_are_released(make_world: MakeWo
     assert result.end is End.RELEASED
     world.settle()
     assert world.ends() == {973: "done"}
-    (result,) = release(world.parts, [desk_order(world, 973)], ring=NOBODY_RINGS)
+    (result,) = release(world.parts, [desk_order(world, 973)], by="cli:anna", ring=NOBODY_RINGS)
     assert (result.end, result.sentence) == (End.NOTHING, "It is not held; it is done.")
 
 

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import pytest
+from sqlalchemy import text
 
 from app.ports.accounts import Role
 from app.sync.panel import accounts
@@ -30,6 +31,14 @@ def at_once(act: Callable[[int], T], count: int = MANY) -> list[T]:
 
 def add(office: Office, name: str = "anna", role: Role = Role.VIEWER) -> int:
     return accounts.add_user(office.panel, name=name, role=role, password=PASSWORD, by="tests")
+
+
+def opened(
+    office: Office, user_id: int, digest: str, *, password: str = PASSWORD, lasts: float = 100.0
+) -> bool:
+    """Whether a session could be opened by this password."""
+    hashed = office.panel.passwords.hashed(password)
+    return office.panel.store.open_session(user_id, password=hashed, digest=digest, expires_in=lasts)
 
 
 def tried(office: Office, password: str) -> bool:
@@ -78,6 +87,82 @@ def test_a_link_signs_in_one_of_many_who_open_it_at_once(office: Office) -> None
     assert sum(each is not None for each in taken) == 1
 
 
+def test_a_link_that_is_taken_ends_every_session_and_link_of_its_person_and_nobody_elses(
+    office: Office,
+) -> None:
+    anna, bert, store = add(office), add(office, "bert"), office.panel.store
+    assert opened(office, anna, "annas")
+    assert opened(office, bert, "berts")
+    key = accounts.make_link(office.panel, "anna")
+    assert store.take_link("no such link") is None
+    assert store.session("annas", idle=100.0) is not None
+    taken = store.take_link(accounts.digest(key))
+    assert taken is not None
+    assert (taken.id, taken.password) == (anna, None)
+    assert store.session("annas", idle=100.0) is None
+    assert store.session("berts", idle=100.0) is not None
+    assert office.world.rows("SELECT user_id FROM rm_session") == [{"user_id": bert}]
+
+
+def test_a_link_of_somebody_inactive_ends_no_session_and_takes_no_password(office: Office) -> None:
+    add(office, "boss", Role.ADMIN)
+    anna, store = add(office), office.panel.store
+    key = accounts.make_link(office.panel, "anna")
+    for active in (0, 1):
+        # Not by the store, which would end the link.
+        with office.world.engine.begin() as connection:
+            connection.execute(
+                text("UPDATE rm_user SET is_active = :a WHERE id = :id"), {"a": active, "id": anna}
+            )
+        if not active:
+            assert store.take_link(accounts.digest(key)) is None
+    assert tried(office, PASSWORD)
+
+
+def test_a_session_is_opened_only_where_the_password_is_still_the_one_that_fitted(office: Office) -> None:
+    add(office, "boss", Role.ADMIN)
+    anna, store = add(office), office.panel.store
+    assert not opened(office, anna, "another", password="another password")
+    assert not store.open_session(anna, password=None, digest="none", expires_in=100.0)
+    assert not opened(office, 9999, "nobody")
+    assert store.change_user(anna, is_active=False)
+    assert not opened(office, anna, "inactive")
+    assert store.change_user(anna, is_active=True)
+    assert office.world.rows("SELECT id FROM rm_session") == []
+    assert accounts.user_named(office.panel, "anna").last_login_at is None
+    assert opened(office, anna, "right")
+
+
+def test_a_reset_beside_a_sign_in_leaves_no_session_of_the_old_password(office: Office) -> None:
+    anna, store = add(office), office.panel.store
+    for number in range(MANY):
+        hashed = office.panel.passwords.hashed(PASSWORD)
+        assert store.set_password(anna, hashed)
+
+        def act(which: int, digest: str = f"session{number}") -> bool:
+            return opened(office, anna, digest) if which else store.set_password(anna, "plain:another")
+
+        at_once(act, 2)
+        assert store.session(f"session{number}", idle=100.0) is None
+
+
+def test_who_was_signed_out_meanwhile_sets_no_password(office: Office) -> None:
+    anna, bert, store = add(office), add(office, "bert"), office.panel.store
+    assert opened(office, anna, "annas")
+    assert opened(office, bert, "berts")
+    mine, other = (store.session(each, idle=100.0) for each in ("annas", "berts"))
+    assert mine is not None
+    assert other is not None
+    before = mine.user.password
+    assert not store.set_password(anna, "plain:stolen", keep_session=other.id)
+    assert store.set_password(anna, "plain:another", keep_session=mine.id)
+    assert store.session("annas", idle=100.0) is not None
+    store.end_sessions(anna)
+    assert not store.set_password(anna, "plain:stolen", keep_session=mine.id)
+    found = accounts.user_named(office.panel, "anna").password
+    assert found == "plain:another" != before
+
+
 def test_two_admins_who_demote_each_other_at_once_leave_one(office: Office) -> None:
     ids = [add(office, "anna", Role.ADMIN), add(office, "bert", Role.ADMIN)]
     done = at_once(lambda number: office.panel.store.change_user(ids[number], role=Role.VIEWER), 2)
@@ -94,7 +179,7 @@ def test_one_name_is_given_once_however_many_ask_for_it(office: Office) -> None:
 def test_what_has_ended_is_dropped_and_nothing_else(office: Office) -> None:
     anna, store = add(office), office.panel.store
     for number in range(3):
-        store.open_session(anna, digest=f"session{number}", expires_in=100.0 * (number + 1))
+        assert opened(office, anna, f"session{number}", lasts=100.0 * (number + 1))
     store.add_link(anna, digest="link", expires_in=50.0)
     office.token()
     (token,) = store.tokens()
@@ -112,8 +197,8 @@ def test_what_has_ended_is_dropped_and_nothing_else(office: Office) -> None:
 
 def test_ending_the_sessions_of_one_ends_nobody_elses(office: Office) -> None:
     anna, bert, store = add(office), add(office, "bert"), office.panel.store
-    store.open_session(anna, digest="annas", expires_in=100.0)
-    store.open_session(bert, digest="berts", expires_in=100.0)
+    assert opened(office, anna, "annas")
+    assert opened(office, bert, "berts")
     store.add_link(bert, digest="berts link", expires_in=100.0)
     store.end_sessions(anna)
     assert store.session("annas", idle=100.0) is None

@@ -391,12 +391,15 @@ def test_an_unknown_address_is_told_without_a_token_too(common: Office) -> None:
     for path in ("/api/nope", "/api/v2/orders", f"{PREFIX}/nope"):
         read(client.get(path), 404)
         read(client.post(path, data="x"), 404)
+    for path in ("/api//v1/orders", f"{PREFIX}/orders//1"):
+        read(client.get(path), 404)
 
 
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [("POST", "/orders", "GET"), ("DELETE", "/orders/1", "GET"), ("GET", "/errors/1/skip", "POST"), ("PUT", "/runs", "GET"),
-     ("OPTIONS", "/errors/1/skip", "POST"), ("PATCH", "/openapi.json", "GET")],
+     ("OPTIONS", "/errors/1/skip", "POST"), ("PATCH", "/openapi.json", "GET"),
+     ("OPTIONS", "/openapi.json", "GET")],
 )  # fmt: skip
 def test_a_method_that_is_not_taken_is_told_which_are(
     reader: Program, method: str, path: str, allowed: str
@@ -414,6 +417,8 @@ def test_a_method_that_is_not_taken_is_told_which_are(
         (b'{"text": NaN}', "application/json", 400), (b'{"text": Infinity}', "application/json", 400),
         (b"[" * 100_000, "application/json", 400), (b'{"text": ' + b"9" * 5000 + b"}", "application/json", 400),
         (b'{"text": 1e99999999999999999999}', "application/json", 400),
+        (b'{"text": "a", "text": "b"}', "application/json", 400), (b'{"text": "a", "te\\u0078t": "a"}', "application/json", 400),
+        (b'{"text": [{"a": 1, "a": 1}]}', "application/json", 400),
         (b"[]", "application/json", 422), (b'"x"', "application/json", 422), (b"null", "application/json", 422),
         (b"", "application/json", 422), (b"{}", "application/json; charset=utf-8", 422), (b'{"text": ""}', "application/json", 422),
         (b'{"text": " \\n "}', "application/json", 422), (b'{"text": 1}', "application/json", 422),

@@ -190,6 +190,7 @@ def test_an_order_is_tried_again_whether_it_is_held_or_done(program: Program, of
     assert rung(office) == 0
     assert program.done(f"/orders/{found['BGM-7']}/retry")["end"] == "released"
     assert rung(office) == 1
+    assert office.world.rows("SELECT \"by\" FROM rm_event WHERE event = 'released'") == [{"by": "api:t0"}]
     assert program.done(f"/orders/{found['BGM-1']}/retry")["end"] == "nothing done"
     assert rung(office) == 1
 

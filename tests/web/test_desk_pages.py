@@ -499,7 +499,7 @@ def test_settling_asks_first_and_wants_a_reason(make_world: MakeWorld) -> None:
     world, browser = office.world, office.signed_in(Role.OPERATOR)
     before = everything(world)
     asked = browser.post("/desk/skip/ask", which="all", kind="bad_sku").text
-    threads = re.findall(r'name="order" value="(\d+)"', asked)
+    threads = re.findall(r'name="order" value="(\d+:\d+)"', asked)
     assert (len(threads), "Yes, settle 2 orders as they are" in asked) == (2, True)
     assert browser.post("/desk/skip", order=threads, reason=" ").status_code == 422
     answer = browser.post("/desk/skip", order=threads, reason="x" * 2001)
@@ -584,6 +584,8 @@ def test_held_orders_are_grouped_by_what_they_wait_for_and_released(make_world: 
     assert answer.text.count("It is tried again at verify_skus.") == 2
     thread = office.world.rows("SELECT id FROM rm_thread WHERE platform_order_id = '1'")[0]["id"]
     assert "It is tried again" in browser.post("/desk/held/release", order=str(thread)).text
+    told = office.world.rows("SELECT \"by\" FROM rm_event WHERE event = 'released'")
+    assert [each["by"] for each in told] == ["operator1"] * 3
     assert len(office.doors.rung) == 2
     assert browser.post("/desk/held/release", order="x").status_code == 422
     assert viewer.get("/desk/held?page=0").status_code == 404

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event
 
 from app.ports.accounts import Role
-from app.sync.items import guarded
+from app.sync.formulas import guarded
 from tests.pipeline.world import MakeWorld
 from tests.web.office import Browser, Office
 
@@ -111,6 +111,14 @@ def test_items_are_found_by_sku_name_and_status(stocked: Office) -> None:
     assert f"Nut {EVIL}" in unescape(page)
     assert "No item is like that." in browser.page("/items?text=nothing")
     assert "There is no status gone; items of every status are shown." in browser.page("/items?status=gone")
+
+
+@pytest.mark.parametrize("text", ["ÜBER", "über", "Über", "Über Größe", "ÜBER Größe", "größe", "Ber gr"])
+def test_items_are_found_by_letters_beyond_ascii_whatever_their_case(stocked: Office, text: str) -> None:
+    names = {"UML-1": ("ÜBER Größe", "allowed"), "UML-2": ("unter", "allowed")}
+    stocked.panel.store.set_item_status(stocked.world.erp_id, names, source="import")
+    answer = stocked.signed_in(Role.VIEWER).get("/items", query_string={"text": text})
+    assert skus(answer.text) == ["UML-1"]
 
 
 @pytest.mark.parametrize(
@@ -223,11 +231,23 @@ def test_what_is_typed_may_be_as_large_as_a_file(stocked: Office) -> None:
 
 
 def test_items_come_back_from_their_file_as_they_were(stocked: Office) -> None:
-    names = ["plain", 'Bolt, 3" long', "=1+1", "@SUM(A1)", "'quoted", "'=x", "-5", "", "two\nlines", "Öse;=2"]
+    names = [
+        "plain",
+        'Bolt, 3" long',
+        "=1+1",
+        "@SUM(A1)",
+        "'quoted",
+        "'=x",
+        "-5",
+        "",
+        "two\nlines",
+        "Öse;=2",
+        " =1 ",
+    ]
     statuses = {
         f"{sign}N-{number}": (name, "allowed" if number % 2 else "not_allowed")
         for number, (name, sign) in enumerate(
-            zip(names, ["", "=", "+", "-", "@", "'", "''", "", "", ""], strict=True)
+            zip(names, ["", "=", "+", "-", "@", "'", "''", "", "", "", ""], strict=True)
         )
     }
     stocked.panel.store.set_item_status(stocked.world.erp_id, statuses, source="import")
@@ -235,7 +255,7 @@ def test_items_come_back_from_their_file_as_they_were(stocked: Office) -> None:
     answer = stocked.signed_in(Role.VIEWER).get("/items.csv?erp=bc")
     assert answer.headers["Content-Disposition"] == "attachment; filename=items-bc.csv"
     assert answer.mimetype == "text/csv"
-    assert not re.search(r"^[=+@-]|,[=+@-]", answer.text, re.MULTILINE)
+    assert not re.search(r"(^|[,;])[\s\"]*[=+@-]", answer.text, re.MULTILINE)
     stocked.world.engine.dispose()
     answer = upload(stocked.signed_in(), "/items/import", answer.data, erp="bc")
     assert "Imported; 0 items are new." in text_of(answer.text)

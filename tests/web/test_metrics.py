@@ -91,9 +91,23 @@ def test_sites_and_their_comparisons_are_told(office: Office) -> None:
         office.world.site_id, until=now.replace(year=now.year + 1), reason="The breaker is open."
     )
     assert figures(office, "site_paused") == {(("site", "bgm"),): 1}
+
+
+def test_a_site_is_read_when_it_was_read_to_the_end_and_not_when_that_was_tried(
+    make_world: MakeWorld,
+) -> None:
+    office = Office(make_world(frozen=True))
+    office.world.shop_fault("reset", times=-1)
     office.world.run()
-    (read,) = figures(office, "site_last_read_timestamp_seconds").values() or [0.0]
-    assert read == 0.0 or abs(read - office.panel.store.now().timestamp()) < 60
+    assert figures(office, "site_last_read_timestamp_seconds") == {}
+    office.world.clear_faults()
+    office.world.clock.advance(3600)
+    office.world.run()
+    read_at = office.world.clock.now().timestamp()
+    office.world.clock.advance(3600)
+    office.world.shop_fault("reset", times=-1)
+    office.world.run()
+    assert figures(office, "site_last_read_timestamp_seconds") == {(("site", "bgm"),): read_at}
 
 
 def test_what_is_due_is_told_by_its_age(make_world: MakeWorld) -> None:
@@ -138,19 +152,41 @@ def test_the_program_and_the_accounts_are_told(office: Office) -> None:
     office = Office(office.world, limiters=limiters)
     names = ("bc", "bc sign-in", "bgm")
     assert figures(office, "account_breaker_open") == {(("account", name),): 0 for name in names}
-    shop = limiters.of(name="x", counted_by=("x",), ceilings=Ceilings(at_once=9, requests=100))
+    (site,) = office.panel.store.sites()
+    account = ("woocommerce", f"{site.url}/wp-json/wc/v3".lower(), "ck_sandbox")
+    shop = limiters.of(name="bgm", counted_by=account, ceilings=Ceilings(at_once=9, requests=100))
     for _ in range(5):
         place = shop.enter(lasts=5.0)
         assert isinstance(place, str)
         shop.leave(place, Report(Verdict.FAILED, fault="it answered 503"))
-    assert figures(office, "account_breaker_open")[(("account", "x"),)] == 1
-    assert figures(office, "account_requests_left")[(("account", "x"),)] == 95
+    assert figures(office, "account_breaker_open")[(("account", "bgm"),)] == 1
+    assert figures(office, "account_requests_left")[(("account", "bgm"),)] == 95
 
 
 def test_both_formats_tell_the_same(office: Office) -> None:
     plain = told(office)
     other = told(office, accept="application/openmetrics-text; version=1.0.0")
     assert {name for name, _ in plain} == {name for name, _ in other}
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "application/openmetrics-text; version=foo",
+        "application/openmetrics-text; version=1.0.x; escaping=bar",
+        "text/plain; version=1.0.0.0.x; escaping=; q=zz",
+        "text/plain; version=.",
+        "application/openmetrics-text; version=" + "9" * 5000,
+        ";;,=",
+    ],
+)
+def test_whoever_accepts_what_is_no_version_is_told_in_plain_text(office: Office, accept: str) -> None:
+    headers = {"Authorization": f"Bearer {office.token(Scope.METRICS_READ)}", "Accept": accept}
+    answer = office.app.test_client().get("/metrics", headers=headers)
+    assert (answer.status_code, answer.mimetype) == (200, "text/plain")
+    assert "ordersync_build_info" in {
+        sample.name for each in read_text(answer.text) for sample in each.samples
+    }
 
 
 @pytest.mark.parametrize(

@@ -253,6 +253,7 @@ def test_a_held_order_is_tried_at_once(make_world: MakeWorld) -> None:
     assert "It is tried again at verify_skus." in unescape(answer.text)
     assert len(office.doors.rung) == 1
     assert world.ends() == {1003: "active"}
+    assert world.rows("SELECT \"by\" FROM rm_event WHERE event = 'released'") == [{"by": "operator1"}]
 
 
 @pytest.mark.parametrize("what", ["retry", "resume"])

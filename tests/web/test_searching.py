@@ -158,6 +158,16 @@ def test_only_orders_of_the_filter_are_listed(office: Office) -> None:
     assert found(office, "", amended=True) == found(office, "ada", amended=True) == ["BGM-1001"]
 
 
+@pytest.mark.parametrize("part", ["", "/explain", "/received/1", "/received/1.json", "/sent/1"])
+def test_an_order_of_a_site_that_no_database_takes_is_not_found(office: Office, part: str) -> None:
+    browser = office.signed_in(Role.OPERATOR)
+    for site in ("%00", "a%00b", "%ed%a0%80"):
+        assert browser.get(f"/orders/BGM-1001{part}?site={site}").status_code == 404
+    assert found(office, "BGM-1001", site="a\x00") == found(office, "", site="\ud800") == []
+    for action in ("retry", "resume"):
+        assert browser.post(f"/orders/BGM-1001/{action}", site="a\x00b").status_code == 404
+
+
 def test_a_filter_that_is_no_valid_word_is_left_out_and_named(office: Office) -> None:
     page = unescape(
         office.signed_in(Role.VIEWER).page(f"/orders?site={quote(EVIL)}&state=nosuch&since=31.12.2026")

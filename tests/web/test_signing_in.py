@@ -1,6 +1,8 @@
 """Who gets into the panel, and who may do what there."""
 
 import re
+from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from flask.testing import FlaskClient
@@ -9,7 +11,7 @@ from app.errors import UsageError
 from app.ports.accounts import Role, Scope
 from app.sync.panel import accounts
 from app.web.panel.access import KEY
-from tests.web.office import PASSWORD, Browser, Office
+from tests.web.office import PASSWORD, Browser, Office, PlainPasswords
 
 
 def sign_in(browser: Browser, name: str, password: str, *, wanted: str = "") -> tuple[int, str]:
@@ -117,6 +119,85 @@ def test_whoever_is_made_inactive_is_out_at_once(office: Office) -> None:
     accounts.change_user(office.panel, "operator1", is_active=False)
     assert browser.get("/").status_code == 303
     assert sign_in(office.browser(), "operator1", PASSWORD)[0] == 401
+
+
+class SlowPasswords(PlainPasswords):
+    """Something happens while a password is compared."""
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        self.meanwhile = meanwhile
+
+    def fits(self, password: str, stored: str | None) -> bool:
+        found = super().fits(password, stored)
+        self.meanwhile()
+        return found
+
+
+@pytest.mark.parametrize("change", ["a reset", "a link", "deactivation"])
+def test_a_sign_in_under_way_ends_where_the_account_is_changed(office: Office, change: str) -> None:
+    add(office, "boss", Role.ADMIN)
+    add(office, "anna")
+
+    def meanwhile() -> None:
+        match change:
+            case "a reset":
+                accounts.set_password(office.panel, "anna", "another password")
+            case "a link":
+                accounts.sign_in_by_link(office.panel, accounts.make_link(office.panel, "anna"))
+            case _:
+                accounts.change_user(office.panel, "anna", is_active=False)
+
+    panel = replace(office.panel, passwords=SlowPasswords(meanwhile))
+    with pytest.raises(accounts.NotLetIn) as refused:
+        accounts.sign_in(panel, name="anna", password=PASSWORD)
+    assert refused.value.reason == accounts.NOT_LET_IN
+    assert len(office.world.rows("SELECT id FROM rm_session")) == (1 if change == "a link" else 0)
+    noted = {each.action: each.outcome for each in office.panel.store.actions(before=None, limit=5)}
+    assert noted["sign in"].startswith("refused: The name or the password is not right")
+
+
+def test_a_link_under_way_opens_nothing_once_its_account_is_changed(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(office, "boss", Role.ADMIN)
+    add(office, "anna")
+    key = accounts.make_link(office.panel, "anna")
+    take = office.panel.store.take_link
+
+    def taken_then_closed(digest: str) -> object:
+        found = take(digest)
+        accounts.change_user(office.panel, "anna", is_active=False)
+        return found
+
+    monkeypatch.setattr(office.panel.store, "take_link", taken_then_closed)
+    with pytest.raises(accounts.NotLetIn, match="ask for another"):
+        accounts.sign_in_by_link(office.panel, key)
+    assert office.world.rows("SELECT id FROM rm_session") == []
+
+
+def test_an_older_session_is_over_once_a_link_signs_in(office: Office) -> None:
+    office.signed_in(name="boss")
+    older = office.signed_in(name="anna")
+    token = older.token()
+    accounts.sign_in_by_link(office.panel, accounts.make_link(office.panel, "anna"))
+    fields = {"csrf_token": token, "password_new": "another password", "password_again": "another password"}
+    assert older.client.post("/account/password", data=fields).headers["Location"] == "/login"
+    assert older.get("/").status_code == 303
+    assert accounts.user_named(office.panel, "anna").password is None
+
+
+def test_an_own_password_is_not_changed_over_a_reset_that_came_meanwhile(office: Office) -> None:
+    add(office, "anna")
+    key = accounts.sign_in(office.panel, name="anna", password=PASSWORD).key
+    session = accounts.session_of(office.panel, key)
+    assert session is not None
+    reset = "a password by an admin"
+    slow = SlowPasswords(lambda: accounts.set_password(office.panel, "anna", reset))
+    with pytest.raises(UsageError, match="signed out meanwhile"):
+        accounts.change_own_password(
+            replace(office.panel, passwords=slow), session, old=PASSWORD, new="another password"
+        )
+    assert accounts.sign_in(office.panel, name="anna", password=reset).user.name == "anna"
 
 
 def test_the_last_admin_stays_one(office: Office) -> None:

@@ -69,9 +69,17 @@ class Accounts(Base):
                 connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
             return True
 
-    def set_password(self, user_id: int, password: str, *, keep_session: int | None = None) -> None:
-        """Set the hash, forget failures and locks, and end every session and link of the account but `keep_session`."""
+    def set_password(self, user_id: int, password: str, *, keep_session: int | None = None) -> bool:
+        """Set the hash, forget failures and locks, and end every session and link of the account but `keep_session`.
+
+        False, and nothing is changed, where `keep_session` has been ended.
+        """
         with self._writing() as connection:
+            _locked(connection, user_id)
+            if keep_session is not None:
+                kept = (sessions.c.id == keep_session, sessions.c.user_id == user_id)
+                if connection.execute(select(sessions.c.id).where(*kept)).first() is None:
+                    return False
             connection.execute(
                 update(users)
                 .where(users.c.id == user_id)
@@ -80,6 +88,7 @@ class Accounts(Base):
             connection.execute(
                 delete(sessions).where(sessions.c.user_id == user_id, sessions.c.id != (keep_session or 0))
             )
+            return True
 
     def count_attempt(self, user_id: int, *, limit: int, lock_seconds: float) -> bool:
         """Count a password before it is looked at. False, and it is not to be looked at, where the account is locked."""
@@ -109,9 +118,15 @@ class Accounts(Base):
                 update(users).where(users.c.id == user_id).values(failures=0, locked_until=None)
             )
 
-    def open_session(self, user_id: int, *, digest: str, expires_in: float) -> None:
-        """The person is signed in: attempts are forgotten."""
+    def open_session(self, user_id: int, *, password: str | None, digest: str, expires_in: float) -> bool:
+        """The person is signed in: attempts are forgotten. `password` is the hash that fitted.
+
+        False, and nothing is changed, where the account has another one by now, or is not active.
+        """
         with self._writing() as connection:
+            user = _locked(connection, user_id)
+            if user is None or not user.is_active or user.password != password:
+                return False
             now = self._now(connection)
             _add_session(connection, user_id, kind=_SESSION, digest=digest, now=now, expires_in=expires_in)
             connection.execute(
@@ -119,6 +134,7 @@ class Accounts(Base):
                 .where(users.c.id == user_id)
                 .values(failures=0, locked_until=None, last_login_at=now)
             )
+            return True
 
     def session(self, digest: str, *, idle: float) -> Session | None:
         """The session, unless it has ended, was idle for so many seconds, or its account is not active."""
@@ -182,17 +198,25 @@ class Accounts(Base):
         return _user(row) if row is not None and row.is_active and row.expires_at > now else None
 
     def take_link(self, digest: str) -> User | None:
-        """The same, and it cannot be used again. The account has no password then: who comes by a link sets a new one."""
+        """The same, and it cannot be used again. The account has no password then: who comes by a link sets a new one.
+
+        Every other session and link of the account ends: whoever has one could else set that password.
+        """
         with self._writing() as connection:
-            row = connection.execute(_link(digest)).first()
+            link = connection.execute(_link(digest)).first()
+            # Before any session of the account, as everywhere: whoever has the account's row may end its sessions.
+            user = None if link is None else _locked(connection, link.id)
             taken = connection.execute(
                 delete(sessions).where(sessions.c.digest == digest, sessions.c.kind == _LINK)
             )
             now = self._now(connection)
-            if row is None or not taken.rowcount or not row.is_active or row.expires_at <= now:
+            if link is None or user is None or not taken.rowcount:
                 return None
-            connection.execute(update(users).where(users.c.id == row.id).values(password=None))
-            return replace(_user(row), password=None)
+            if not user.is_active or link.expires_at <= now:
+                return None
+            connection.execute(delete(sessions).where(sessions.c.user_id == user.id))
+            connection.execute(update(users).where(users.c.id == user.id).values(password=None))
+            return replace(_user(user), password=None)
 
     def drop_ended(self) -> int:
         """Forget sessions, links and idempotency keys that have ended."""
@@ -339,6 +363,11 @@ class Accounts(Base):
 def _inserted(connection: Connection, statement: Any) -> int:
     key: Any = connection.execute(statement).inserted_primary_key
     return int(key[0])
+
+
+def _locked(connection: Connection, user_id: int) -> Row[Any] | None:
+    """The account as it is now, and as it stays until the transaction ends."""
+    return connection.execute(select(users).where(users.c.id == user_id).with_for_update()).first()
 
 
 def _add_session(

@@ -45,12 +45,13 @@ class Adopting(Base):
         thread_ids: Sequence[int] | None = None,
         batch_id: int | None = None,
         link: Link | None = None,
+        by: str = "",
     ) -> tuple[Bell, ...]:
         """Make the unfinished orders among these, or of this batch, that nobody works on due now and part of this run.
 
-        With `link` only those that stand there. A hold is released; since when the order waits is kept, so that it still comes
-        to a person in time. Orders that stand at the same link of the same site are gathered into common batches. Returns what
-        is to be rung for them.
+        With `link` only those that stand there. A hold is released, in the audit trail by the person `by`, or by this process
+        where nobody is named; since when the order waits is kept, so that it still comes to a person in time. Orders that stand
+        at the same link of the same site are gathered into common batches. Returns what is to be rung for them.
         """
         wanted = (
             [threads.c.batch_id == batch_id]
@@ -67,9 +68,8 @@ class Adopting(Base):
                 )
             ]
             self._take(connection, [row.id for row in rows], run_id=run_id, link=link, now=now)
-            self._note(
-                connection, [_released(row, run_id) for row in rows if row.state == State.HELD], now=now
-            )
+            held = [row for row in rows if row.state == State.HELD]
+            self._note(connection, [_released(row, run_id, by=by) for row in held], now=now)
             # From now on it is its orders that end the run. A reading's run is ended by its reading.
             connection.execute(
                 update(runs)
@@ -106,8 +106,8 @@ class Adopting(Base):
             )
 
 
-def _released(row: Row[Any], run_id: int) -> Entry:
-    return Entry(row.id, row.link, "released", {"run": run_id, "hold": row.hold_kind})
+def _released(row: Row[Any], run_id: int, *, by: str) -> Entry:
+    return Entry(row.id, row.link, "released", {"run": run_id, "hold": row.hold_kind}, by=by)
 
 
 def _owes(kind: Owed, *more: ColumnElement[bool]) -> ColumnElement[bool]:

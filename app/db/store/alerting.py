@@ -293,6 +293,7 @@ class Alerting(Base):
                 runs.c.kind == "orders",
                 runs.c.read_at.is_not(None),
                 runs.c.state.not_in(_UNREAD),
+                runs.c.is_full.is_not(True),
             )
             .order_by(runs.c.started_at.desc())
             .limit(1)

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Select, func, or_, select, update
 
 from app.db.store.base import Base
+from app.db.store.texts import holds
 from app.db.tables import certificates, items, kits
 from app.db.types import storable
 from app.domain.kits import Component
@@ -31,9 +32,7 @@ class Catalogue(Base):
         if status is not None:
             query = query.where(items.c.status == status)
         if text:
-            query = query.where(
-                or_(_holds(items.c.sku, text.upper()), _holds(func.lower(items.c.name), text.lower()))
-            )
+            query = query.where(or_(_holds(items.c.sku, text.upper()), holds(items.c.name, text)))
         with self._reading() as connection:
             rows = connection.execute(_turned(query, items.c.sku, after, before).limit(limit)).all()
         return [Item(**row._asdict()) for row in _ascending(rows, before)]

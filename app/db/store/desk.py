@@ -64,8 +64,10 @@ class Desk(Base):
         """What stands where on the road, from `fetch` to `export`; links at which nothing stands are left out."""
         with self._reading() as connection:
             now = self._now(connection)
+            # A reading that its account's limits hold goes on later.
+            at = case((runs.c.rung_at > now, runs.c.rung_at), else_=runs.c.started_at)
             unread = (
-                select(*_counts(sites, runs.c.started_at, now, due=runs.c.started_at <= now))
+                select(*_counts(sites, at, now))
                 .select_from(runs)
                 .join(sites, sites.c.id == runs.c.site_id)
                 .where(runs.c.kind == "orders", runs.c.read_at.is_(None), runs.c.finished_at.is_(None))

@@ -14,6 +14,7 @@ from app.db.store.both import of_both
 from app.db.store.desk import as_error, errors_query
 from app.db.store.error_lists import chosen, ordered
 from app.db.tables import error_orders, sites, threads, waits
+from app.db.types import storable
 from app.domain.road import HOLD_SKU, State
 from app.ports.desk import ErrorFilter, ErrorSort
 from app.ports.error_counts import ErrorFigures, FoundError, HeldFilter, HeldGroup, HeldThread
@@ -148,13 +149,15 @@ def _figures(connection: Connection, now: datetime) -> Select[Any]:
 def _held(wanted: HeldFilter) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = [threads.c.state == State.HELD]
     if wanted.site is not None:
-        found.append(threads.c.site_id.in_(select(sites.c.id).where(sites.c.name == wanted.site)))
+        found.append(threads.c.site_id.in_(select(sites.c.id).where(sites.c.name == storable(wanted.site))))
     if wanted.kind is not None:
-        found.append(threads.c.hold_kind == wanted.kind)
+        found.append(threads.c.hold_kind == storable(wanted.kind))
     if wanted.waits_for is not None and wanted.kind == HOLD_SKU:
-        found.append(threads.c.id.in_(select(waits.c.thread_id).where(waits.c.sku == wanted.waits_for)))
+        found.append(
+            threads.c.id.in_(select(waits.c.thread_id).where(waits.c.sku == storable(wanted.waits_for)))
+        )
     elif wanted.waits_for is not None:
-        found.append(threads.c.reason == wanted.waits_for)
+        found.append(threads.c.reason == storable(wanted.waits_for))
     return found
 
 

@@ -10,6 +10,7 @@ from app.db.store.base import Base
 from app.db.store.both import of_both
 from app.db.store.desk import as_error, errors_query
 from app.db.tables import error_orders, sites
+from app.db.types import storable
 from app.ports.desk import ErrorFilter, ErrorOrder, ErrorSort, ErrorSums
 
 
@@ -66,7 +67,7 @@ class ErrorLists(Base):
             .where(
                 error_orders.c.open_key.is_not(None),
                 error_orders.c.order_number != "",
-                error_orders.c.order_number.startswith(beginning, autoescape=True),
+                error_orders.c.order_number.startswith(storable(beginning), autoescape=True),
             )
             .distinct()
             .order_by(error_orders.c.order_number)
@@ -97,11 +98,11 @@ def error_conditions(wanted: ErrorFilter, errors: Table) -> list[ColumnElement[b
         (errors.c.assignee, wanted.assignee),
     ):
         if value is not None:
-            found.append(column == value)
+            found.append(column == storable(value))
     if wanted.unassigned:
         found.append(func.coalesce(errors.c.assignee, "") == "")
     if wanted.text:
-        text = wanted.text
+        text = storable(wanted.text)
         found.append(
             errors.c.order_number.icontains(text, autoescape=True)
             | (errors.c.platform_order_id == text)

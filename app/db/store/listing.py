@@ -12,6 +12,7 @@ from app.db.store.desk import as_error, errors_query
 from app.db.store.error_lists import error_conditions
 from app.db.store.reporting import order_conditions
 from app.db.tables import ARCHIVES, certificates, error_orders, orders, sites, threads
+from app.db.types import storable
 from app.domain.road import Stage, State
 from app.ports.certificates import Certificate
 from app.ports.desk import ErrorFilter
@@ -36,7 +37,7 @@ class Listing(Base):
         """The next of these orders with ids below `before`, the newest first."""
         query = _orders().where(*order_conditions(wanted)).order_by(threads.c.id.desc()).limit(limit)
         if wanted.number is not None:
-            query = query.where(threads.c.order_number == wanted.number)
+            query = query.where(threads.c.order_number == storable(wanted.number))
         if wanted.run_id is not None:
             query = query.where(threads.c.run_id == wanted.run_id)
         if wanted.updated_since is not None:

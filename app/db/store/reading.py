@@ -71,7 +71,9 @@ class Reading(Base):
             made = connection.execute(insert(runs).values(**values, started_at=self._now(connection)))
             return int(made.inserted_primary_key[0])  # type: ignore[index]
 
-    def finish_reading(self, run_id: int, *, state: str | None, reason: str) -> Run | None:
+    def finish_reading(
+        self, run_id: int, *, state: str | None, reason: str, is_full: bool = False
+    ) -> Run | None:
         """The reading of a run is over. `state` ends it at once (`paused`, `failed`); None leaves it to `close_runs`.
 
         Returns the run where it ended with this.
@@ -84,7 +86,7 @@ class Reading(Base):
                 # Its site was removed meanwhile, with all it had.
                 return None
             is_over = row.finished_at
-            values: dict[str, Any] = {"read_at": now, "reason": cut(reason)}
+            values: dict[str, Any] = {"read_at": now, "reason": cut(reason), "is_full": is_full}
             if state is not None:
                 counts = run_counts(connection, run_id)
                 values |= {"state": state, "finished_at": now, "counts": counts}
@@ -134,7 +136,7 @@ class Reading(Base):
             if connection.execute(owner).first() is None:
                 return Stored(batch_id=None, lost_lease=True)
             page = _Page(self, connection, site_id=site_id, run_id=run_id, read_at=read_at)
-            page.look_up([sighting.seen.platform_order_id for sighting in sightings])
+            page.look_up([sighting.seen for sighting in sightings])
             kept = 0
             full = False
             for sighting in sightings:
@@ -172,7 +174,7 @@ class Reading(Base):
             if connection.execute(select(sites.c.id).where(*here).with_for_update()).first() is None:
                 return Stored(batch_id=None)
             page = _Page(self, connection, site_id=site_id, run_id=run_id, read_at=read_at)
-            page.look_up([*(sighting.seen.platform_order_id for sighting in sightings), *gone])
+            page.look_up([sighting.seen for sighting in sightings], gone=gone)
             for sighting in sightings:
                 page.add(sighting)
             for each in gone:
@@ -234,7 +236,7 @@ class Reading(Base):
         """Store what was read again and differs; such orders restart."""
         with self._writing() as connection:
             page = _Page(self, connection, site_id=site_id, run_id=None, read_at=read_at)
-            page.look_up([row.platform_order_id for row in seen])
+            page.look_up(seen)
             changed = frozenset(
                 row.platform_order_id for row in seen if not page.is_new(row) and page.add(Sighting(seen=row))
             )
@@ -310,22 +312,41 @@ class _Page:
         self._gone: list[Row[Any]] = []
         self._unchanged = 0
 
-    def look_up(self, platform_order_ids: list[str]) -> None:
+    def look_up(self, seen: Collection[Seen], *, gone: Collection[str] = ()) -> None:
+        """Learn what is stored of these orders, and lock those that this page may change.
+
+        Orders that are shown as they are stored are not locked: a claim passes over locked orders, and what it passed over waits
+        for the sweeper. As nothing is done with them, it is as if this page had come before whatever is done to them meanwhile.
+        """
         query = select(threads).where(threads.c.site_id == self._site_id)
-        for part in chunks(platform_order_ids):
-            rows = self._connection.execute(
-                query.where(threads.c.platform_order_id.in_(part)).with_for_update()
-            )
+        for part in chunks(list({*(each.platform_order_id for each in seen), *gone})):
+            rows = self._connection.execute(query.where(threads.c.platform_order_id.in_(part)))
+            self._known.update((row.platform_order_id, row) for row in rows)
+        differ = {each.platform_order_id for each in seen if not self._is_as_stored(each)}
+        locked = [self._known.pop(each).id for each in {*differ, *gone} if each in self._known]
+        for part in chunks(sorted(locked)):
+            these = query.where(threads.c.id.in_(part)).order_by(threads.c.id)
+            rows = self._connection.execute(these.with_for_update())
             self._known.update((row.platform_order_id, row) for row in rows)
         # Asked only now that the threads are locked, and by itself: an export's intent takes the same locks first, so its
         # state cannot be older than what is decided here.
-        for part in chunks([row.id for row in self._known.values()]):
+        for part in chunks(locked):
             for export in self._connection.execute(of_both(partial(_exports, part), steps)):
                 if export.state in SENT:
                     self._sent.add(export.thread_id)
                 # An intent outlives a failure after which something may still come of it.
                 if export.document_id or export.intent_at is not None:
                     self._linked.add(export.thread_id)
+
+    def _is_as_stored(self, seen: Seen) -> bool:
+        """Whether nothing follows from seeing this order as it stands."""
+        row = self._known.get(seen.platform_order_id)
+        return (
+            row is not None
+            and seen.eligible
+            and seen.content_hash == row.content_hash
+            and row.state not in (State.CLOSED, State.SKIPPED)
+        )
 
     def is_new(self, seen: Seen) -> bool:
         return seen.platform_order_id not in self._known and seen.platform_order_id not in self._new

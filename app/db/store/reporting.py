@@ -20,6 +20,7 @@ from app.db.amounts import decimal_of, total
 from app.db.store.base import Base
 from app.db.store.both import either
 from app.db.tables import ARCHIVES, error_orders, orders, sites, threads
+from app.db.types import storable
 from app.domain.road import State
 from app.ports.reporting import Counted, ErrorReport, OldError, OrderFilter, OrderRow
 
@@ -184,14 +185,15 @@ def order_conditions(wanted: OrderFilter) -> list[ColumnElement[bool]]:
     """What these orders have in common, in terms of threads that are joined with the sites."""
     found: list[ColumnElement[bool]] = []
     if wanted.site is not None:
-        found.append(sites.c.name == wanted.site)
+        found.append(sites.c.name == storable(wanted.site))
     if wanted.state is not None:
         found.append(threads.c.state == wanted.state)
     if wanted.text:
+        text = storable(wanted.text)
         found.append(
-            threads.c.order_number.icontains(wanted.text, autoescape=True)
-            | (threads.c.platform_order_id == wanted.text)
-            | threads.c.reason.icontains(wanted.text, autoescape=True)
+            threads.c.order_number.icontains(text, autoescape=True)
+            | (threads.c.platform_order_id == text)
+            | threads.c.reason.icontains(text, autoescape=True)
         )
     if wanted.since is not None:
         found.append(threads.c.created_at >= wanted.since)

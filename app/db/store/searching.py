@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, func, or_, select, union_all
+from sqlalchemy import ColumnElement, Connection, Select, Table, select, union_all
 
 from app.db.store.base import Base
 from app.db.store.both import either, of_both
+from app.db.store.texts import holds
 from app.db.tables import (
     ARCHIVES,
     addresses,
@@ -55,7 +56,7 @@ class Searching(Base):
             ids = select(named.c.id).distinct().order_by(named.c.id.desc()).limit(_AT_ONCE)
             filters = _filters(wanted)
             if wanted.site is not None:
-                filters.append(sites.c.name == wanted.site)
+                filters.append(sites.c.name == storable(wanted.site))
             return _shown(connection, list(connection.scalars(ids)), filters)
 
     def found_orders(self, wanted: Search, span: Span) -> tuple[FoundOrder, ...]:
@@ -117,7 +118,7 @@ def _ids(connection: Connection, wanted: Search, span: Span | None) -> list[int]
     filters = _filters(wanted)
     site_id = None
     if wanted.site is not None:
-        site_id = connection.scalar(select(sites.c.id).where(sites.c.name == wanted.site))
+        site_id = connection.scalar(select(sites.c.id).where(sites.c.name == storable(wanted.site)))
         if site_id is None:
             return []
     column: ColumnElement[int] = threads.c.id
@@ -152,14 +153,14 @@ def _branches(connection: Connection, text: str, site_id: int | None) -> Iterato
     if any(each.isdigit() for each in text):
         # Orders that stopped before they were written have their number here alone. Rejected ones have an error: there may be many,
         # and errors are read faster than orders.
-        of_order = [_has(threads.c.order_number, each) for each in words]
+        of_order = [holds(threads.c.order_number, each) for each in words]
         yield select(threads.c.id).where(threads.c.state.in_(_UNWRITTEN), *of_order, *of_site(threads))
-        of_error = [_has(error_orders.c.order_number, each) for each in words]
+        of_error = [holds(error_orders.c.order_number, each) for each in words]
         yield select(error_orders.c.thread_id).where(*of_error, *of_site(error_orders))
     told: ColumnElement[str] = orders.c.order_number
     for name in ("erp_document_number", "bill_first_name", "bill_last_name", "bill_email"):
         told = told + " " + orders.c[name]
-    yield select(orders.c.thread_id).where(*(_has(told, each) for each in words), *of_site(orders))
+    yield select(orders.c.thread_id).where(*(holds(told, each) for each in words), *of_site(orders))
 
 
 def _named(connection: Connection, key: str, site_id: int | None = None) -> Iterator[Select[int]]:
@@ -179,21 +180,9 @@ def _named(connection: Connection, key: str, site_id: int | None = None) -> Iter
         yield each if site_id is None else each.where(column.table.c.site_id == site_id)
 
 
-def _has(column: ColumnElement[str], word: str) -> Condition:
-    """Whether a word stands in a text, whatever its case. Of letters beyond ASCII not every database knows the other case."""
-    small = func.lower(column)
-    return or_(*(small.contains(each, autoescape=True) for each in _small_cases(word)))
-
-
 def _cases(text: str) -> list[str]:
     """A text as it is typed and as it is written."""
     return list(dict.fromkeys((text, text.upper(), text.lower())))
-
-
-def _small_cases(word: str) -> list[str]:
-    """A word in the cases it may have once the letters of ASCII are small."""
-    ways = (word.lower(), word.upper(), word.title())
-    return list(dict.fromkeys("".join(c.lower() if c.isascii() else c for c in each) for each in ways))
 
 
 def _filters(wanted: Search) -> list[Condition]:

@@ -10,7 +10,7 @@ from app.db.store.base import Base, lease_free
 from app.db.store.owed import due_steps
 from app.db.tables import batches, orders, runs, sites, steps, threads
 from app.domain.road import UNFINISHED, Link, Owed, Stage, State
-from app.ports.store import Bell, Run, UnreadRun
+from app.ports.store import STOPPED_FULL, Bell, Run, UnreadRun
 
 BATCH = 100
 
@@ -171,6 +171,8 @@ class Upkeep(Base):
             for row in connection.execute(over.with_for_update()).all():
                 counts = run_counts(connection, row.id)
                 end = {"state": "failed" if row.reason else "finished", "finished_at": now, "counts": counts}
+                if row.is_full and not row.reason:
+                    end["reason"] = STOPPED_FULL
                 connection.execute(update(runs).where(runs.c.id == row.id).values(**end))
                 ended.append(as_run(row, **end))
             return tuple(ended)

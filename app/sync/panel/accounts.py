@@ -35,6 +35,8 @@ NOT_LET_IN = (
     "(ordersync user link)."
 )
 
+_NO_LINK = "This link was used already, or it has ended; ask for another (ordersync user link NAME)."
+
 
 class NotLetIn(UsageError):
     """Nobody is told whether it was the name, the password or the lock."""
@@ -51,8 +53,8 @@ class SignedIn:
 def sign_in(panel: Panel, *, name: str, password: str) -> SignedIn:
     """Raises `NotLetIn`. After five wrong passwords an account is locked for 15 minutes, for the right one as well.
 
-    The record of actions has who came in. Who did not is told to the log, which is bounded: anybody may try, as often as they like,
-    and may have typed their password in place of the name.
+    The record of actions has who came in, and whose right password was changed at that moment. Who else did not is told to the log,
+    which is bounded: anybody may try, as often as they like, and may have typed their password in place of the name.
     """
     user, now = find_user(panel, name), panel.store.now()
     # In every case, so that nobody learns from the time it takes whether there is such an account.
@@ -65,7 +67,7 @@ def sign_in(panel: Panel, *, name: str, password: str) -> SignedIn:
         why = "locked"
     elif fits:
         with acting(panel.store, by=user.name, via="panel", action="sign in"):
-            return _begun(panel, user)
+            return _begun(panel, user, else_told=NOT_LET_IN)
     else:
         why = "wrong password"
     log.warning("sign_in_refused", account=None if user is None else user.name, why=why)
@@ -82,16 +84,19 @@ def sign_in_by_link(panel: Panel, key: str) -> SignedIn:
     user = panel.store.take_link(digest(key))
     if user is None:
         log.warning("sign_in_refused", account=None, why="no such link")
-        raise NotLetIn(
-            "This link was used already, or it has ended; ask for another (ordersync user link NAME)."
-        )
+        raise NotLetIn(_NO_LINK)
     with acting(panel.store, by=user.name, via="panel", action="sign in by link"):
-        return _begun(panel, user)
+        return _begun(panel, user, else_told=_NO_LINK)
 
 
-def _begun(panel: Panel, user: User) -> SignedIn:
+def _begun(panel: Panel, user: User, *, else_told: str) -> SignedIn:
+    """Raises `NotLetIn` where the password was changed, or the account closed, since `user` was read: hashing takes its time."""
     key = secrets.token_urlsafe(32)
-    panel.store.open_session(user.id, digest=digest(key), expires_in=SESSION_SECONDS)
+    if not panel.store.open_session(
+        user.id, password=user.password, digest=digest(key), expires_in=SESSION_SECONDS
+    ):
+        log.warning("sign_in_refused", account=user.name, why="changed meanwhile")
+        raise NotLetIn(else_told)
     return SignedIn(key=key, user=user)
 
 
@@ -153,7 +158,7 @@ def change_user(panel: Panel, name: str, *, role: Role | None = None, is_active:
 
 def set_password(panel: Panel, name: str, password: str, *, keep_session: int | None = None) -> None:
     """The person's other sessions end. Raises `UsageError` for a password that is too short."""
-    panel.store.set_password(user_named(panel, name).id, _hashed(panel, password), keep_session=keep_session)
+    _set_password(panel, user_named(panel, name), _hashed(panel, password), keep_session=keep_session)
 
 
 def change_own_password(panel: Panel, session: Session, *, old: str, new: str) -> None:
@@ -171,7 +176,7 @@ def change_own_password(panel: Panel, session: Session, *, old: str, new: str) -
             )
         if not fits:
             raise UsageError("The old password is not right; nothing was changed.")
-    panel.store.set_password(user.id, hashed, keep_session=session.id)
+    _set_password(panel, user, hashed, keep_session=session.id)
 
 
 def unlock(panel: Panel, name: str) -> None:
@@ -230,6 +235,11 @@ def revoke_token(panel: Panel, name: str) -> None:
 def digest(key: str) -> str:
     """What is stored of a key. It is 256 random bits, so nothing is gained by a slower digest."""
     return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
+
+
+def _set_password(panel: Panel, user: User, hashed: str, *, keep_session: int | None) -> None:
+    if not panel.store.set_password(user.id, hashed, keep_session=keep_session):
+        raise UsageError("You were signed out meanwhile; nothing was changed. Sign in again.")
 
 
 def _counted(panel: Panel, user: User) -> bool:

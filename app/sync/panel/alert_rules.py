@@ -8,15 +8,12 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from app.errors import UsageError
+from app.errors import Retry, UsageError
 from app.ports.alerting import Rule, Severity, Target
-from app.ports.deliveries import AlertKind
+from app.ports.deliveries import EVENTS, AlertKind
 from app.ports.notifier import Message
 from app.ports.panel import PanelStore
 from app.sync.panel.parts import Panel
-
-EVENTS = (AlertKind.WEBHOOK_SILENT, AlertKind.WEBHOOK_DISABLED, AlertKind.NOT_COMPLETE)
-"""What other parts of the program open and close; all other kinds are watched."""
 
 WATCHED = tuple(kind for kind in AlertKind if kind not in EVENTS)
 _LONGEST_MINUTES = 7 * 24 * 60
@@ -39,8 +36,8 @@ class Meaning:
 MEANINGS: Mapping[AlertKind, Meaning] = {
     AlertKind.NOT_FRESH: Meaning(
         "Site not fresh",
-        "The last complete reading of a site is older than its schedule's longest gap and 15 minutes, or than its setting "
-        "fresh_minutes. A site that is switched off, or whose ERP is in maintenance, is left out.",
+        "The last complete reading of a site (one that did not stop at max_orders_per_run) is older than its schedule's longest gap "
+        "and 15 minutes, or than its setting fresh_minutes. A site that is switched off, or whose ERP is in maintenance, is left out.",
         "See its runs for the reason, and that workers and beat are alive.",
     ),
     AlertKind.UNUSUALLY_QUIET: Meaning(
@@ -274,9 +271,11 @@ def test_target(panel: Panel, name: str, *, by: str) -> None:
     """Send a message that says that it is a test. Raises `UsageError`, `Retry` and `Misconfigured`."""
     target = target_named(panel, name)
     body = f"{by} has sent this to see that alerts of Order Sync arrive here. There is nothing to do."
-    panel.notifier.send(
+    missed = panel.notifier.send(
         address_of(panel, target), Message(title="Order Sync: a test", body=body, is_good=True)
     )
+    if missed:
+        raise Retry(missed)
 
 
 def address_of(panel: Panel, target: Target) -> str:

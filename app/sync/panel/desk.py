@@ -19,7 +19,7 @@ from app.sync.overview import known_site
 from app.sync.panel.parts import Panel
 from app.sync.policy import HOLD_MAINTENANCE, HOLD_SETTINGS
 from app.sync.repair import check_open
-from app.sync.resume import Result
+from app.sync.resume import End, Result
 from app.sync.trace import Moment, life_of
 
 PAGE = 50
@@ -31,6 +31,8 @@ FORESEEN_AT_ONCE = 100
 
 _LARGEST_ID = 2**31 - 1
 _GROUPS = 50
+_SEEN = re.compile(r"([0-9]{1,10}):([0-9]{1,10})")
+_PASSED = "The error that it was chosen by is not open any more; look at the order again."
 _BY_PEOPLE = frozenset(
     "commented repaired repair repair_ended resumed replayed settled released assigned error_opened error_resolved".split()
 )
@@ -136,9 +138,35 @@ def _those(panel: Panel, threads: Collection[int]) -> tuple[DeskOrder, ...]:
     return found
 
 
-def skip_all(panel: Panel, orders: Sequence[DeskOrder], *, reason: str, by: str) -> list[Result]:
-    """Settle these orders as they are. Raises `UsageError` for a reason that is none, before the first."""
-    return [settle.skip(panel.parts, each, reason=reason, by=by) for each in orders]
+def passed_over(order: DeskOrder) -> Result:
+    """What is told of an order that was chosen by an error which is not open any more."""
+    return Result(order.name, order.site, order.thread_id, End.REFUSED, _PASSED)
+
+
+def seen_at(texts: Sequence[str]) -> dict[int, int]:
+    """By the row ids of orders the revisions that a person saw them at, each as `7:3`. Raises `UsageError` for anything else."""
+    found: dict[int, int] = {}
+    for text in texts:
+        match = _SEEN.fullmatch(text)
+        order, revision = (0, 0) if match is None else (int(match[1]), int(match[2]))
+        if not 0 < order <= _LARGEST_ID or found.setdefault(order, revision) != revision:
+            raise UsageError(
+                "The form does not say at which revision each order was seen; nothing was done. Choose the orders anew."
+            )
+    return found
+
+
+def skip_all(
+    panel: Panel, orders: Sequence[DeskOrder], *, seen: Mapping[int, int], reason: str, by: str
+) -> list[Result]:
+    """Settle these orders as they were `seen`: at which revision, by their row ids; others are left alone.
+
+    Raises `UsageError` for a reason that is none, before the first.
+    """
+    settle.check_reason(reason)
+    return [
+        settle.skip(panel.parts, each, reason=reason, by=by, revision=seen[each.thread_id]) for each in orders
+    ]
 
 
 def comment_all(panel: Panel, orders: Sequence[DeskOrder], *, text: str, by: str) -> str:

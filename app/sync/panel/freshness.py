@@ -9,7 +9,7 @@ from typing import Any
 from croniter import croniter
 
 from app.domain.windows import WEEK, Window, closed_until
-from app.errors import Misconfigured
+from app.errors import OrderSyncError
 from app.ports.store import Site
 from app.sync.options import site_options
 from app.sync.parts import Parts, erp_of, windows_of
@@ -75,7 +75,7 @@ def freshness(
     `windows` are those of its ERP, where they are known already.
     """
     if windows is None:
-        windows = _windows(parts, site)
+        windows = closings(parts, site)
     early = timedelta(seconds=parts.limits.soft_time_limit)
     ends = (each.current_or_next(now - WEEK)[1] for each in windows)
     since = max((read_at or created_at, *(end for end in ends if end <= now)))
@@ -89,8 +89,9 @@ def freshness(
     )
 
 
-def _windows(parts: Parts, site: Site) -> tuple[Window, ...]:
+def closings(parts: Parts, site: Site) -> tuple[Window, ...]:
+    """The maintenance windows of a site's ERP; none where it has no ERP, or one that cannot be told anything of."""
     try:
         return windows_of(parts, erp_of(parts, site))
-    except Misconfigured:
+    except OrderSyncError:
         return ()

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from app.errors import UsageError
 from app.ports.catalogue import Item, Kit
 from app.ports.store import ErpRow
-from app.sync.items import guarded, import_items, import_kits
+from app.sync.items import import_items, import_kits, in_file
 from app.sync.panel.parts import Panel
 from app.sync.schedule_words import in_words
 
@@ -98,7 +98,7 @@ def item_rows(panel: Panel, erp: ErpRow) -> Iterator[list[str]]:
     yield ["sku", "name", "status"]
     after = ""
     while found := panel.store.items_page(erp.id, after=after, limit=_FILE_PAGE):
-        yield from ([guarded(each.sku), guarded(each.name), each.status] for each in found)
+        yield from ([in_file(each.sku), in_file(each.name), each.status] for each in found)
         after = found[-1].sku
 
 
@@ -109,7 +109,7 @@ def kit_rows(panel: Panel) -> Iterator[list[str]]:
     while found := panel.store.kits_page(after=after, limit=_FILE_PAGE):
         for kit in found:
             for each in kit.components:
-                yield [guarded(kit.parent_sku), guarded(each.sku), f"{each.quantity.normalize():f}"]
+                yield [in_file(kit.parent_sku), in_file(each.sku), f"{each.quantity.normalize():f}"]
         after = found[-1].parent_sku
 
 

@@ -15,7 +15,7 @@ from app.sync.panel.parts import Panel
 
 @dataclass(frozen=True, slots=True)
 class SiteFigures:
-    """How one connected site stands. Ages are in seconds; None where there is nothing to tell."""
+    """How one connected site stands: when it was last read to the end. Ages are in seconds; None where there is nothing to tell."""
 
     name: str
     last_read: datetime | None
@@ -55,6 +55,7 @@ def figures(panel: Panel) -> Figures:
     for wait in store.waits():
         if wait.due_since is not None:
             waits[wait.link] = max(0.0, (now - wait.due_since).total_seconds())
+    readings = store.readings()
     certificates = {each.site_id: each for each in store.last_certificates()}
     sites = []
     for site in store.sites():
@@ -62,7 +63,7 @@ def figures(panel: Panel) -> Figures:
         sites.append(
             SiteFigures(
                 name=site.name,
-                last_read=site.order_last_run,
+                last_read=readings[site.id].read_at if site.id in readings else None,
                 is_paused=site.paused_until is not None and site.paused_until > now,
                 certificate_age=None if last is None else (now - last.made_at).total_seconds(),
                 is_complete=None if last is None else last.complete,

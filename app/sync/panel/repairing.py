@@ -138,7 +138,8 @@ def changed(typed: Mapping[str, str], shown: Mapping[str, str]) -> dict[str, str
 
 
 def _lines(text: str) -> str:
-    return text.replace("\r\n", "\n")
+    """The text with line ends of one kind: browsers send others than they were given."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 # How the fields are arranged.
@@ -206,9 +207,9 @@ def _names_of_lines(found: Sequence[Field]) -> dict[str, str]:
 
 def _form_field(field: Field) -> FormField:
     text = text_of(field.value)
-    kind = (
-        "flag" if isinstance(field.value, bool) else "area" if "\n" in text or len(text) > _LONG else "text"
-    )
+    # An input of one line loses line ends of any kind.
+    is_long = len(text) > _LONG or "\n" in text or "\r" in text
+    kind = "flag" if isinstance(field.value, bool) else "area" if is_long else "text"
     return FormField(
         pointer=field.pointer, label=_label(field.pointer), text=text, kind=kind, failing=field.failing
     )
@@ -222,7 +223,7 @@ def text_of(value: Json) -> str:
         case bool():
             return "true" if value else "false"
         case _:
-            return _lines(str(value))
+            return str(value).replace("\r\n", "\n")
 
 
 def _label(pointer: str) -> str:

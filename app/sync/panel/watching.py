@@ -27,7 +27,7 @@ from app.ports.notifier import Message
 from app.ports.store import ErpRow, Site
 from app.sync import limiters, overview
 from app.sync.panel.alert_rules import MEANINGS, WATCHED, address_of, rules
-from app.sync.panel.freshness import freshness
+from app.sync.panel.freshness import closings, freshness
 from app.sync.panel.parts import Panel
 from app.sync.policy import tell_again_at
 
@@ -55,9 +55,10 @@ def look(panel: Panel) -> Changes:
     now = store.now()
     all_rules = rules(store)
     watched = {kind: all_rules[kind] for kind in WATCHED if all_rules[kind].enabled}
+    seen, looked_at = conditions(panel, watched, now=now)
     found = store.observe(
-        conditions(panel, watched, now=now),
-        kinds=tuple(watched),
+        seen,
+        kinds=looked_at,
         clear_minutes={kind: rule.for_minutes for kind, rule in watched.items()},
     )
     off = store.end_alerts([kind for kind in WATCHED if kind not in watched])
@@ -87,11 +88,23 @@ class _Sight:
     errors: ErrorSums
 
 
-def conditions(panel: Panel, watched: Mapping[AlertKind, Rule], *, now: datetime) -> Sequence[Condition]:
-    """Everything that these rules see now."""
+def conditions(
+    panel: Panel, watched: Mapping[AlertKind, Rule], *, now: datetime
+) -> tuple[Sequence[Condition], Sequence[AlertKind]]:
+    """Everything that these rules see now, and the kinds of those that could look."""
     store = panel.store
     sight = _Sight(panel, now, store.sites(), store.erps(), store.error_sums(ErrorFilter()))
-    return [each for kind, rule in watched.items() for each in _LOOKS[kind](sight, rule)]
+    seen: list[Condition] = []
+    looked_at = []
+    for kind, rule in watched.items():
+        try:
+            seen += list(_LOOKS[kind](sight, rule))
+        except Exception:
+            # The others look all the same, and what this one has seen before is not over for it.
+            log.exception("alert_rule_failed", kind=kind.value)
+        else:
+            looked_at.append(kind)
+    return seen, looked_at
 
 
 def _not_fresh(sight: _Sight, rule: Rule) -> Iterator[Condition]:
@@ -120,6 +133,9 @@ def _unusually_quiet(sight: _Sight, rule: Rule) -> Iterator[Condition]:
     counts = sight.panel.store.new_orders(spans)
     for site in sight.sites:
         if not (site.is_active and site.orders_sync) or site.id not in counts:
+            continue
+        if any(each.current_or_next(spans[0][0])[0] < end for each in closings(sight.panel.parts, site)):
+            # In maintenance nothing is read; in other weeks, or before the clocks were changed, it may have been.
             continue
         came, *before = counts[site.id]
         while before and before[-1] == 0:
@@ -218,7 +234,8 @@ def tell(panel: Panel, *, web_url: str | None) -> int:
     """Send what is owed, one after the other. A target that fails waits for its next time. Returns how many were told."""
     store = panel.store
     all_rules = rules(store)
-    quiet = _quiet(all_rules, store.now())
+    off = tuple(kind for kind, rule in all_rules.items() if not rule.enabled)
+    quiet = (*_quiet(all_rules, store.now()), *off)
     began, told = panel.parts.ticks(), 0
     failed: set[int] = set()
     while panel.parts.ticks() - began < _TELL_SECONDS:
@@ -236,7 +253,7 @@ def tell(panel: Panel, *, web_url: str | None) -> int:
 def _tell_one(panel: Panel, notice: OwedNotice, *, token: str, rule: Rule, web_url: str | None) -> bool:
     facts = {"alert": notice.alert.id, "kind": notice.alert.kind.value, "target": notice.target.name}
     try:
-        panel.notifier.send(
+        outcome = panel.notifier.send(
             address_of(panel, notice.target),
             message(notice.alert, notice.what, rule=rule, now=panel.store.now(), web_url=web_url),
         )
@@ -248,8 +265,8 @@ def _tell_one(panel: Panel, notice: OwedNotice, *, token: str, rule: Rule, web_u
         panel.store.settle_notice(notice.id, token=token, is_told=False, next_at=next_at, outcome=outcome)
         log.warning("alert_not_told", attempts=notice.attempts, given_up=next_at is None, **facts)
         return False
-    panel.store.settle_notice(notice.id, token=token, is_told=True, next_at=None, outcome="")
-    log.info("alert_told", what=notice.what.value, **facts)
+    panel.store.settle_notice(notice.id, token=token, is_told=True, next_at=None, outcome=outcome)
+    log.info("alert_told", what=notice.what.value, in_part=bool(outcome), **facts)
     return True
 
 

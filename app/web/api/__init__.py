@@ -30,6 +30,12 @@ class _Documented(Api):  # type: ignore[misc] # flask-smorest ships no types
     DEFAULT_ERROR_RESPONSE_NAME = None
     ERROR_SCHEMA = Problem
 
+    def _openapi_json(self) -> Any:
+        return super()._openapi_json()
+
+    # As for the operations: whoever asks which methods there are is told by the answer to a wrong one.
+    _openapi_json.provide_automatic_options = False  # type: ignore[attr-defined] # Flask's own
+
     def _register_error_handlers(self) -> None:
         """Ours are registered once, for all of `/api`."""
 

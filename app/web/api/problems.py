@@ -7,7 +7,8 @@ from typing import Any
 
 import structlog
 from flask import Flask, Response, g, request
-from werkzeug.exceptions import HTTPException, UnprocessableEntity
+from werkzeug.exceptions import HTTPException, NotFound, UnprocessableEntity
+from werkzeug.routing import RequestRedirect
 
 from app.bootstrap import DATABASE_AWAY
 from app.errors import Hold, Misconfigured, OrderSyncError, Overtaken, Reject, Retry, Unknown, UsageError
@@ -84,6 +85,12 @@ def answer_under(app: Flask, beginning: str) -> None:
             return answer(error, before) if request.path.startswith(beginning) else before(error)
 
         app.register_error_handler(kind, handler)
+
+    @app.before_request
+    def no_other_address() -> None:
+        # Else an address with two slashes is answered with a page of HTML that names the right one.
+        if request.path.startswith(beginning) and isinstance(request.routing_exception, RequestRedirect):
+            raise NotFound
 
     register(HTTPException, _of_http)
     register(OrderSyncError, _of_use_case)

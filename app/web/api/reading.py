@@ -32,7 +32,12 @@ class Reader(FlaskParser):
         if req.mimetype != "application/json":
             raise UnsupportedMediaType("Send a body of JSON as application/json. Nothing was changed.")
         try:
-            return json.loads(body.decode("utf-8"), parse_float=Decimal, parse_constant=_no_number)
+            return json.loads(
+                body.decode("utf-8"),
+                parse_float=Decimal,
+                parse_constant=_no_number,
+                object_pairs_hook=_each_once,
+            )
         except (ValueError, ArithmeticError, RecursionError):
             raise BadRequest("The body is no JSON that can be read. Nothing was changed.") from None
 
@@ -48,6 +53,14 @@ class Reader(FlaskParser):
         messages: Any = error.messages
         found = (each for place, wrong in messages.items() for each in told(wrong, _PLACES.get(place, place)))
         raise Invalid([{**each, "field": each["field"][:_LONGEST]} for each in islice(found, _MOST)])
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of a name that stands twice some readers take the first value, some the last."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name stands twice")
+    return found
 
 
 def _no_number(word: str) -> NoReturn:

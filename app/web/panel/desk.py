@@ -1,7 +1,7 @@
 """Order health: the error desk. Orders that cannot pass and those that are held, one error, and the form that repairs it."""
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,7 +9,8 @@ from flask import Blueprint, Response, abort, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.bootstrap import Bell
-from app.domain.road import LINKS
+from app.domain.road import LINKS, State
+from app.domain.words import counted
 from app.errors import OrderSyncError, Reject, UsageError
 from app.ports.accounts import Role
 from app.ports.desk import DeskOrder, ErrorFilter, ErrorSort
@@ -142,7 +143,8 @@ def _add_actions(pages: Blueprint, people: People) -> None:
     @changes(people, Role.OPERATOR, "errors.preview")
     def preview_errors() -> AnyResponse | str:
         orders = _picked(people)
-        results = foresee(panel.parts, orders[: the_desk.FORESEEN_AT_ONCE], _how())
+        able, passed = _still_meant(orders[: the_desk.FORESEEN_AT_ONCE], even_over=True)
+        results = [*foresee(panel.parts, able, _how()), *passed]
         note = "Nothing was changed: this is what would happen."
         if len(orders) > the_desk.FORESEEN_AT_ONCE:
             note += f" Looked at were the first {the_desk.FORESEEN_AT_ONCE} of {len(orders)}, as shop and ERP are asked for each."
@@ -153,33 +155,52 @@ def _add_actions(pages: Blueprint, people: People) -> None:
     def resume_errors() -> AnyResponse | str:
         orders = _picked(people)
         ring = _Ring(people)
-        results = resume(panel.parts, orders, _how(), ring=ring)
+        able, passed = _still_meant(orders, even_over=True)
+        results = [*resume(panel.parts, able, _how(), ring=ring), *passed]
         return _told(orders, results, title="What came of it", ring=ring)
 
     @pages.post("/desk/skip/ask")
     @changes(people, Role.OPERATOR, "errors.ask_to_skip")
-    def ask_to_skip() -> str:
-        return _skip_page(_picked(people))
+    def ask_to_skip() -> AnyResponse | str:
+        orders = _picked(people)
+        able, passed = _still_meant(orders)
+        if not able:
+            return _told(orders, passed, title="Nothing to be settled")
+        return _skip_page(able, passed=passed)
 
     @pages.post("/desk/skip")
     @changes(people, Role.OPERATOR, "errors.skip")
     def skip_errors() -> AnyResponse | str | tuple[str, int]:
-        orders = _picked(people)
+        confirmed = the_desk.seen_at(request.form.getlist("order"))
+        orders = the_desk.orders_ticked(panel, errors=_ids("error"), orders=confirmed)
+        if confirmed.keys() - {each.thread_id for each in orders}:
+            raise UsageError("One of the orders is not there; nothing was done. Choose the orders anew.")
+        able, passed = _still_meant(orders, but=confirmed)
+        # Shown again, the form is still about what was seen when it was opened.
+        seen = {each.thread_id: each.revision for each in orders} | confirmed
         reason = request.form.get("reason", "")
+        if not able:
+            return _told(orders, passed, title="What came of it")
         if not reason.strip():
-            return _skip_page(orders, refusal="Say why in the field for it; nothing was settled."), 422
+            refusal = "Say why in the field for it; nothing was settled."
+            return _skip_page(able, seen=seen, passed=passed, refusal=refusal), 422
         try:
-            results = the_desk.skip_all(panel, orders, reason=reason, by=person().name)
+            results = the_desk.skip_all(panel, able, seen=seen, reason=reason, by=person().name)
         except UsageError as error:
-            return _skip_page(orders, refusal=error.reason, reason=reason), 422
-        return _told(orders, results, title="What came of it")
+            return _skip_page(able, seen=seen, passed=passed, refusal=error.reason, reason=reason), 422
+        return _told(orders, [*results, *passed], title="What came of it")
 
     @pages.post("/desk/assign")
     @changes(people, Role.OPERATOR, "errors.assign")
     def assign_errors() -> AnyResponse:
         to = request.form.get("to", "")
         name = {"me": person().name, "nobody": None}.get(to, to.removeprefix("user:"))
-        sentence = the_desk.assign_all(panel, _picked(people), to=name, by=person().name)
+        able, passed = _still_meant(_picked(people))
+        if not able:
+            return refused(f"Nothing was assigned. {passed[0].sentence}", _back())
+        sentence = the_desk.assign_all(panel, able, to=name, by=person().name)
+        if passed:
+            sentence += f" Left out: {counted(len(passed), 'order')} whose error is not open any more."
         return done(sentence, _back())
 
     @pages.post("/desk/comment")
@@ -196,7 +217,7 @@ def _add_actions(pages: Blueprint, people: People) -> None:
         else:
             orders = the_desk.orders_ticked(panel, orders=_ids("order"))
         ring = _Ring(people)
-        results = release(panel.parts, orders, ring=ring)
+        results = release(panel.parts, orders, by=person().name, ring=ring)
         return _told(orders, results, title="What came of it", ring=ring)
 
 
@@ -359,6 +380,27 @@ def _picked(people: People) -> Sequence[DeskOrder]:
     return the_desk.orders_matching(people.panel, wanted, sort=asked.sort, reverse=asked.reverse)
 
 
+def _still_meant(
+    orders: Sequence[DeskOrder], *, but: Collection[int] = (), even_over: bool = False
+) -> tuple[list[DeskOrder], list[Result]]:
+    """The orders one of whose ticked errors is open, and a refusal for each other; those of `but` were not ticked by an error.
+
+    `even_over`: also those with nothing open, where going on says itself what has become of them, or runs them from the start.
+    """
+    if request.form.get("which") == "all":
+        return list(orders), []
+    errors, others = set(_ids("error")), {*but, *_ids("order")}
+    able: list[DeskOrder] = []
+    passed: list[Result] = []
+    for each in orders:
+        is_over = even_over and not each.errors and each.state is not State.HELD
+        if is_over or each.thread_id in others or any(error.id in errors for error in each.errors):
+            able.append(each)
+        else:
+            passed.append(the_desk.passed_over(each))
+    return able, passed
+
+
 def _how() -> How:
     words = _HOWS.get(request.form.get("how", "resume"))
     if words is None:
@@ -411,12 +453,21 @@ def _told(
     )
 
 
-def _skip_page(orders: Sequence[DeskOrder], *, refusal: str = "", reason: str = "") -> str:
+def _skip_page(
+    orders: Sequence[DeskOrder],
+    *,
+    seen: Mapping[int, int] | None = None,
+    passed: Sequence[Result] = (),
+    refusal: str = "",
+    reason: str = "",
+) -> str:
     return page(
         "desk_skip.html",
         title="Settle as they are",
         here=_HERE,
         orders=[(each, _key(each)) for each in orders],
+        seen=seen or {each.thread_id: each.revision for each in orders},
+        passed=passed,
         refusal=refusal,
         reason=reason,
         back=_back(),

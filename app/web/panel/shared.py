@@ -1,5 +1,6 @@
 """What all pages of the panel share: how values are written, how cookies are kept, and how refusals look."""
 
+import re
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -21,7 +22,7 @@ from flask import (
     url_for,
 )
 from flask_wtf.csrf import CSRFError, CSRFProtect
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -71,7 +72,9 @@ def set_up(app: Flask, people: People) -> None:
     # Platforms sign what they send; the API, which takes no cookies either, is added later and says so itself.
     csrf.exempt(app.blueprints["hooks"])
     app.jinja_env.finalize = _shown
-    app.jinja_env.filters.update(moment=moment, age=age, amount=amount, number=number, plain=plain)
+    app.jinja_env.filters.update(
+        moment=moment, age=age, amount=amount, number=number, plain=plain, exact=exact, hides=hides
+    )
     app.jinja_env.globals.update(may=access.may, Role=Role, version=__version__, static=static, people=people)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.register_error_handler(CSRFError, _stale_form)
@@ -135,13 +138,43 @@ def _shown(value: Any) -> Any:
     return visible(value) if isinstance(value, str) else value
 
 
+_UNSENDABLE = re.compile(r"[\x00\ud800-\udfff]")
+"""What no page can hold."""
+
+_READ_OTHERWISE = re.compile(r"[\x80-\x9f]")
+"""What a browser takes for other characters where it is written by its number."""
+
+
+def exact(value: Any) -> Markup:
+    """What stands in a form's control: the browser sends back the very text, so nothing of it is spelled out.
+
+    What would steer the reading of the page's source is written there by its number.
+    """
+    text = "" if value is None else str(value)
+    if visible(text) == text:
+        return escape(text)
+    safe = str(escape(_UNSENDABLE.sub(lambda found: visible(found[0]), text)))
+    return Markup("".join(map(_by_number, safe)))  # noqa: S704 - escaped above
+
+
+def _by_number(character: str) -> str:
+    if visible(character) == character or _READ_OTHERWISE.fullmatch(character):
+        return character
+    return f"&#x{ord(character):x};"
+
+
+def hides(value: Any) -> bool:
+    """Whether a text has characters that a form's control does not show."""
+    return isinstance(value, str) and visible(value) != value
+
+
 def moment(value: datetime | None, missing: str = "never") -> Markup | str:
     """A time, in UTC to the minute; the whole of it where a pointer rests."""
     if value is None:
         return missing
-    exact = value.astimezone(UTC)
+    at = value.astimezone(UTC)
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        exact.isoformat(), f"{exact:%Y-%m-%d %H:%M:%S} UTC", f"{exact:%Y-%m-%d %H:%M}"
+        at.isoformat(), f"{at:%Y-%m-%d %H:%M:%S} UTC", f"{at:%Y-%m-%d %H:%M}"
     )
 
 

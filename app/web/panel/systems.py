@@ -212,7 +212,7 @@ def add(pages: Blueprint, people: People) -> None:
                 **{
                     name: text
                     for name, text in _fields("setting.").items()
-                    if text != typed.get(f"old.{name}", "")
+                    if _one_line(text) != _one_line(typed.get(f"old.{name}", ""))
                 },
                 **systems.other_settings(typed.get("others", "")),
             },
@@ -377,6 +377,11 @@ def add(pages: Blueprint, people: People) -> None:
             else ""
         )
         return done(f"The {_NAMES[kind]} {name} is removed.{kept}", url_for("panel.systems"))
+
+
+def _one_line(text: str) -> str:
+    """The text as an input of one line sends it: without line ends."""
+    return text.replace("\r", "").replace("\n", "")
 
 
 def _fields(begin: str) -> dict[str, str]:

@@ -40,12 +40,14 @@ class Reading(Upkeep):
         )
         return int(row.id)
 
-    def finish_reading(self, run_id: int, *, state: str | None, reason: str) -> Run | None:
+    def finish_reading(
+        self, run_id: int, *, state: str | None, reason: str, is_full: bool = False
+    ) -> Run | None:
         row = self.data.runs.rows.get(run_id)
         if row is None:
             return None
         now, is_over = self.now(), row.finished_at
-        change(row, read_at=now, reason=cut(reason))
+        change(row, read_at=now, reason=cut(reason), is_full=is_full)
         if state is None:
             return None
         change(row, state=state, finished_at=now, counts=self._run_counts(run_id))

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.domain.road import UNFINISHED, Link, Owed, Stage, State
-from app.ports.store import Bell, Run, UnreadRun
+from app.ports.store import STOPPED_FULL, Bell, Run, UnreadRun
 from tests.fakes.memory_store.base import Base, Row, change, is_free
 
 _BATCH = 100
@@ -105,6 +105,8 @@ class Upkeep(Base):
             if run.read_at is not None and run.kind in _KINDS and run.id not in active:
                 state = "failed" if run.reason else "finished"
                 change(run, state=state, finished_at=now, counts=self._run_counts(run.id))
+                if run.is_full and not run.reason:
+                    change(run, reason=STOPPED_FULL)
                 ended.append(as_run(run))
         return tuple(ended)
 
