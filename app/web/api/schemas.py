@@ -21,7 +21,14 @@ _WORD = 255
 _SAYS_SOMETHING = r"^[^\u0000]*\S[^\u0000]*$"
 
 
-class Answer(Schema):
+class _Fixed(Schema):
+    """A schema that nobody changes once it is made, so that copies of what it documents share it: they are many, and take time."""
+
+    def __deepcopy__(self, _memo: Any) -> "_Fixed":
+        return self
+
+
+class Answer(_Fixed):
     """What is answered: every field is there, empty or null where there is nothing to tell."""
 
     def on_bind_field(self, field_name: str, field_obj: Field[Any]) -> None:  # noqa: ARG002 - marshmallow's own
@@ -29,7 +36,7 @@ class Answer(Schema):
         field_obj.required = True
 
 
-class Asked(Schema):
+class Asked(_Fixed):
     """What is asked for: a field that is not documented is refused."""
 
     class Meta:
@@ -59,7 +66,7 @@ _LineType = StrEnum("_LineType", {each.name: each.name.lower() for each in LineT
 # What went wrong.
 
 
-class Wrong(Schema):
+class Wrong(_Fixed):
     """A field of a request that is not as it should be."""
 
     in_ = String(data_key="in", required=True, metadata=_told("`body`, `query` or `header`."))
@@ -67,7 +74,7 @@ class Wrong(Schema):
     detail = String(required=True, metadata=_told("What is wrong with it, in one sentence."))
 
 
-class Problem(Schema):
+class Problem(_Fixed):
     """What went wrong, as RFC 9457 has it."""
 
     type = String(required=True)
