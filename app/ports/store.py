@@ -204,7 +204,8 @@ class Passed:
 class Waiting:
     """The order, or the owed step, waits until `next_at`. `hold_kind` names a hold; empty for a plain retry.
 
-    `waits_for` are items (the ERP's id, the SKU in upper case): once all are known, it waits no longer.
+    `waits_for` are items (the ERP's id, the SKU in upper case): once all are known, it waits no longer. An owed step without `reason`
+    and `state` is given back untried, and that was no attempt.
     """
 
     id: int

@@ -1447,6 +1447,23 @@ class StoreContract:
             thread = world.thread(step.platform_order_id)
             assert (thread["state"], thread["stage"]) == (State.ACTIVE, Stage.NORMALIZE)
 
+    @pytest.mark.parametrize("kind", Owed)
+    def test_a_step_that_is_given_back_untried_was_not_attempted(self, world: World, kind: Owed) -> None:
+        batch_id = world.at(Stage.DELIVER, "1")
+        if kind is Owed.EXPORT:
+            world.acknowledge(batch_id)
+        for reason, attempts in (("", 0), ("", 0), ("Busy.", 1), ("", 1), ("Busy.", 2)):
+            token, (step,) = world.claim_steps(kind, batch_id)
+            assert step.attempts == (attempts if reason else attempts + 1)
+            settled = world.store.settle_steps(
+                kind,
+                batch_id=batch_id,
+                token=token,
+                outcomes=[Waiting(id=step.step_id, reason=reason, next_at=world.clock())],
+            )
+            assert settled.waiting == 1
+            assert world.step(kind, "1")["attempts"] == attempts
+
     def test_both_steps_settled_at_the_same_moment_end_the_order(self, world: World) -> None:
         rounds = 12
         batch_id = world.at(Stage.DELIVER, *(str(each) for each in range(rounds)))

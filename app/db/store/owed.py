@@ -397,6 +397,9 @@ class _StepSettlement:
         values: dict[str, Any] = {} if wait.state is None else {"state": wait.state}
         if wait.state == StepState.OWED:
             values["intent_at"] = None
+        if _is_given_back(wait):
+            # Else what fails once, after it was given back often, would wait as if it had failed so often.
+            values["attempts"] = max(0, self._steps[wait.id].attempts - 1)
         since = self._steps[wait.id].waiting_since or self._now
         self._step(wait.id, next_at=wait.next_at, reason=cut(wait.reason), waiting_since=since, **values)
         thread_id = self._steps[wait.id].thread_id
@@ -480,7 +483,7 @@ class _StepSettlement:
             step_id = _step_id(each)
             sent = [asdict(one) for one in self._exchanges.get(step_id, ())]
             if isinstance(each, Waiting) and not each.reason and not sent:
-                # Given back for want of time: nothing happened to the order.
+                # Nothing happened to the order.
                 continue
             entry = _entry(self._kind, each, thread_id=self._steps[step_id].thread_id)
             entries.append(replace(entry, payload={**entry.payload, "sent": sent}) if sent else entry)
@@ -552,6 +555,11 @@ def _open_reasons(connection: Connection, thread_ids: list[int]) -> dict[int, li
     for row in connection.execute(query):
         found.setdefault(row.thread_id, []).append(row.reason)
     return found
+
+
+def _is_given_back(wait: Waiting) -> bool:
+    """Whether there was no time to try."""
+    return not wait.reason and wait.state is None
 
 
 def _step_id(outcome: StepOutcome) -> int:

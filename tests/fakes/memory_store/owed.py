@@ -225,6 +225,8 @@ class _Settlement:
         values: dict[str, Any] = {} if wait.state is None else {"state": wait.state}
         if wait.state == StepState.OWED:
             values["intent_at"] = None
+        if not wait.reason and wait.state is None:
+            values["attempts"] = max(0, step.attempts - 1)
         told = {
             "next_at": wait.next_at,
             "reason": cut(wait.reason),
