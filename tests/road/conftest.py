@@ -69,7 +69,7 @@ class Middleware:
         self.workers.send("fetch", site_id=self.site_id, run_id=run_id, site="bgm")
         return run_id
 
-    def wait(self, run_id: int, *, seconds: float = 90, each_look: Callable[[], None] = lambda: None) -> Run:
+    def wait(self, run_id: int, *, seconds: float = 240, each_look: Callable[[], None] = lambda: None) -> Run:
         """Until the run has ended, with beat's sweeper rung from here."""
         deadline = time.monotonic() + seconds
         swept = 0.0

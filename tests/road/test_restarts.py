@@ -86,7 +86,7 @@ def test_a_worker_outlives_its_database_and_ends_the_run(restarted: Restarted, k
             restarted.process.start()
             killed.append(counts[killed_at])
 
-    run = middleware.wait(run_id, seconds=180, each_look=kill_once_begun)
+    run = middleware.wait(run_id, seconds=300, each_look=kill_once_begun)
     assert killed
     assert middleware.group.pid("worker") == worker
     os.kill(worker, 0)
