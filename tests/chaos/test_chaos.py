@@ -33,12 +33,17 @@ def test_a_few_kills_and_faults_harm_no_order(tmp_path: Path) -> None:
 
 
 def test_a_middleware_that_does_not_look_before_it_writes_is_found_out(tmp_path: Path) -> None:
-    var = tmp_path / "run"
-    code, report = _chaos(
-        var,
-        *("--orders", "30", "--kills", "1", "--seed", "3"),
-        *("--fault", "blind", "--faults", "lost", "--patience", "25"),
-    )
+    var, code, report = tmp_path, 0, dict[str, Any]()
+    # What is lost, and when, is a matter of real time: a run in which no answer to a write was lost can find nothing.
+    for seed in ("3", "4", "5"):
+        var = tmp_path / seed
+        code, report = _chaos(
+            var,
+            *("--orders", "30", "--kills", "1", "--seed", seed),
+            *("--fault", "blind", "--faults", "lost", "--patience", "25"),
+        )
+        if code:
+            break
     assert code == 1
     assert report["duplicated"] > 0
     assert any(each.startswith("duplicated: ") for each in report["found"])
