@@ -8,14 +8,13 @@ from decimal import Decimal
 from typing import Any
 
 from app.domain.windows import Window, closed_until
-from app.errors import OrderSyncError
 from app.ports.alerting import SiteReading
 from app.ports.dashboard import Figures, SiteFigures
 from app.ports.store import ErpRow, Site
 from app.sync.overview import queue
-from app.sync.panel.freshness import freshness
+from app.sync.panel.freshness import freshness, windows_by_erp, windows_of_site
 from app.sync.panel.parts import Panel
-from app.sync.parts import Parts, windows_of
+from app.sync.parts import Parts
 
 HOURS = 48
 """How far back the plot goes."""
@@ -32,7 +31,7 @@ def overview(panel: Panel) -> dict[str, Any]:
     parts, store = panel.parts, panel.store
     figures = store.figures(hours=HOURS, exports=EXPORTS)
     sites, erps, readings = store.sites(), store.erps(), store.readings()
-    windows = {row.id: _windows_of(parts, row) for row in erps}
+    windows = windows_by_erp(parts, erps)
     names = {site.id: site.name for site in sites}
     return {
         "now": figures.now,
@@ -42,7 +41,7 @@ def overview(panel: Panel) -> dict[str, Any]:
             for each in figures.hours
         ],
         "sites": [
-            _site(parts, site, figures, reading=readings.get(site.id), windows=_windows(site, erps, windows))
+            _site(parts, site, figures, reading=readings.get(site.id), windows=windows_of_site(site, windows))
             for site in sites
         ],
         "erps": [_erp(parts, row, windows[row.id], figures.now) for row in erps],
@@ -77,22 +76,6 @@ def _added(amounts: Iterable[Mapping[str, Decimal]]) -> dict[str, Decimal]:
         for currency, value in each.items():
             found[currency] += value
     return dict(sorted(found.items()))
-
-
-def _windows_of(parts: Parts, row: ErpRow) -> tuple[Window, ...]:
-    try:
-        return windows_of(parts, row)
-    except OrderSyncError:
-        # A system that this program does not know any more; the other lines of the page are no worse for it.
-        return ()
-
-
-def _windows(
-    site: Site, erps: Sequence[ErpRow], windows: Mapping[int, tuple[Window, ...]]
-) -> tuple[Window, ...]:
-    """Those of the ERP that a site's orders go to; none where it is not known which one that is."""
-    only = erps[0].id if len(erps) == 1 else None
-    return windows.get(site.erp_id or only or 0, ())
 
 
 def _site(

@@ -1,6 +1,6 @@
 """How fresh a site is: when it was last read to the end, and how long ago that may be. One rule for the overview and the alerts."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -10,9 +10,9 @@ from croniter import croniter
 
 from app.domain.windows import WEEK, Window, closed_until
 from app.errors import OrderSyncError
-from app.ports.store import Site
+from app.ports.store import ErpRow, Site
 from app.sync.options import site_options
-from app.sync.parts import Parts, erp_of, windows_of
+from app.sync.parts import Parts, windows_of
 
 MARGIN = timedelta(minutes=15)
 """A reading that waits for its turn, or for its account's limits, is not late yet."""
@@ -68,14 +68,12 @@ def freshness(
     now: datetime,
     read_at: datetime | None,
     created_at: datetime,
-    windows: tuple[Window, ...] | None = None,
+    windows: tuple[Window, ...],
 ) -> Freshness:
     """How fresh a site is. What lies before the end of its ERP's last maintenance window is no age: nothing is read within one.
 
-    `windows` are those of its ERP, where they are known already.
+    `windows` are those of its ERP.
     """
-    if windows is None:
-        windows = closings(parts, site)
     early = timedelta(seconds=parts.limits.soft_time_limit)
     ends = (each.current_or_next(now - WEEK)[1] for each in windows)
     since = max((read_at or created_at, *(end for end in ends if end <= now)))
@@ -89,9 +87,19 @@ def freshness(
     )
 
 
-def closings(parts: Parts, site: Site) -> tuple[Window, ...]:
-    """The maintenance windows of a site's ERP; none where it has no ERP, or one that cannot be told anything of."""
-    try:
-        return windows_of(parts, erp_of(parts, site))
-    except OrderSyncError:
-        return ()
+def windows_by_erp(parts: Parts, erps: Iterable[ErpRow]) -> dict[int, tuple[Window, ...]]:
+    """The maintenance windows of these ERPs by their ids; none of a system that this program does not know any more."""
+    found: dict[int, tuple[Window, ...]] = {}
+    for row in erps:
+        try:
+            found[row.id] = windows_of(parts, row)
+        except OrderSyncError:
+            # Whatever else is looked at is no worse for it.
+            found[row.id] = ()
+    return found
+
+
+def windows_of_site(site: Site, windows: Mapping[int, tuple[Window, ...]]) -> tuple[Window, ...]:
+    """Of `windows_by_erp` of all ERPs those that the site's orders wait for; none where it is not known which ERP they go to."""
+    only = next(iter(windows)) if len(windows) == 1 else None
+    return windows.get(site.erp_id or only or 0, ())

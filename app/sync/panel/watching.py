@@ -17,7 +17,7 @@ from statistics import median
 
 import structlog
 
-from app.domain.windows import WEEK
+from app.domain.windows import WEEK, Window
 from app.errors import OrderSyncError
 from app.ports.alerting import AlertRow, Changes, Condition, OwedNotice, Rule, Severity, What
 from app.ports.deliveries import AlertKind
@@ -27,7 +27,7 @@ from app.ports.notifier import Message
 from app.ports.store import ErpRow, Site
 from app.sync import limiters, overview
 from app.sync.panel.alert_rules import MEANINGS, WATCHED, address_of, rules
-from app.sync.panel.freshness import closings, freshness
+from app.sync.panel.freshness import freshness, windows_by_erp, windows_of_site
 from app.sync.panel.parts import Panel
 from app.sync.policy import tell_again_at
 
@@ -85,6 +85,7 @@ class _Sight:
     now: datetime
     sites: tuple[Site, ...]
     erps: tuple[ErpRow, ...]
+    windows: Mapping[int, tuple[Window, ...]]
     errors: ErrorSums
 
 
@@ -93,7 +94,9 @@ def conditions(
 ) -> tuple[Sequence[Condition], Sequence[AlertKind]]:
     """Everything that these rules see now, and the kinds of those that could look."""
     store = panel.store
-    sight = _Sight(panel, now, store.sites(), store.erps(), store.error_sums(ErrorFilter()))
+    erps = store.erps()
+    windows = windows_by_erp(panel.parts, erps)
+    sight = _Sight(panel, now, store.sites(), erps, windows, store.error_sums(ErrorFilter()))
     seen: list[Condition] = []
     looked_at = []
     for kind, rule in watched.items():
@@ -115,7 +118,12 @@ def _not_fresh(sight: _Sight, rule: Rule) -> Iterator[Condition]:
             continue
         last = readings[site.id]
         found = freshness(
-            sight.panel.parts, site, now=sight.now, read_at=last.read_at, created_at=last.created_at
+            sight.panel.parts,
+            site,
+            now=sight.now,
+            read_at=last.read_at,
+            created_at=last.created_at,
+            windows=windows_of_site(site, sight.windows),
         )
         if found.is_late:
             since = f"since {_moment(last.read_at)}" if last.read_at else "ever"
@@ -134,7 +142,8 @@ def _unusually_quiet(sight: _Sight, rule: Rule) -> Iterator[Condition]:
     for site in sight.sites:
         if not (site.is_active and site.orders_sync) or site.id not in counts:
             continue
-        if any(each.current_or_next(spans[0][0])[0] < end for each in closings(sight.panel.parts, site)):
+        windows = windows_of_site(site, sight.windows)
+        if any(each.current_or_next(spans[0][0])[0] < end for each in windows):
             # In maintenance nothing is read; in other weeks, or before the clocks were changed, it may have been.
             continue
         came, *before = counts[site.id]
