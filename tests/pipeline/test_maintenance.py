@@ -12,14 +12,14 @@ from app.domain.road import LINKS, Link, Owed
 from app.ports.store import Bell
 from app.sandbox.erp.records import put
 from app.sync.schedule import tick
-from tests.pipeline.world import MakeWorld, World, kit_order, plain_order
+from tests.pipeline.world import ROOMY, MakeWorld, World, kit_order, plain_order
 
 # About the clock.
 pytestmark = pytest.mark.once
 
 OPENS = datetime(2026, 11, 29, 19, 0, tzinfo=UTC)
 ENDS = datetime(2026, 11, 30, 4, 0, tzinfo=UTC)
-LONGEST_TASK = timedelta(seconds=3)
+LONGEST_TASK = timedelta(seconds=float(ROOMY["soft"]))
 """A task looks at the clock once and may then call until its soft time limit, so that this is the longest call there can be."""
 DONE = ("done", "deliver", "")
 
