@@ -509,7 +509,12 @@ def test_settling_asks_first_and_wants_a_reason(make_world: MakeWorld) -> None:
     assert answer.text.count("Nothing more is done for it (written by hand).") == 2
     assert (world.ends(), world.errors()) == ({1: "closed", 2: "closed"}, {})
     assert ">Yes, run from the start</button>" in browser.page("/desk/1")
-    assert "It goes on from normalize." in browser.post("/desk/resume", error="1", how="restart").text
+    older_page = browser.post("/desk/resume", error="1", how="restart").text
+    assert "The error that it was chosen by is not open any more" in older_page
+    assert world.ends() == {1: "closed", 2: "closed"}
+    assert (
+        "It goes on from normalize." in browser.post("/desk/resume", error="1", how="restart", over="1").text
+    )
 
 
 def test_a_worker_that_could_not_be_told_is_said(make_world: MakeWorld) -> None:

@@ -385,15 +385,19 @@ def _still_meant(
 ) -> tuple[list[DeskOrder], list[Result]]:
     """The orders one of whose ticked errors is open, and a refusal for each other; those of `but` were not ticked by an error.
 
-    `even_over`: also those with nothing open, where going on says itself what has become of them, or runs them from the start.
+    `even_over`: also those with nothing open, where going on says itself what has become of them. One that is settled or
+    closed runs from the start only for whom the page has shown it so: another may have settled it since the page was made.
     """
     if request.form.get("which") == "all":
         return list(orders), []
     errors, others = set(_ids("error")), {*but, *_ids("order")}
+    unmeant = {State.HELD}
+    if even_over and _how().replay and "over" not in request.form:
+        unmeant |= {State.CLOSED, State.SKIPPED}
     able: list[DeskOrder] = []
     passed: list[Result] = []
     for each in orders:
-        is_over = even_over and not each.errors and each.state is not State.HELD
+        is_over = even_over and not each.errors and each.state not in unmeant
         if is_over or each.thread_id in others or any(error.id in errors for error in each.errors):
             able.append(each)
         else:
