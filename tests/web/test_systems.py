@@ -122,7 +122,7 @@ def test_an_erp_added_by_the_form_gives_its_items(small: Office) -> None:
         ],
         "credential.client_id": "sandbox-client",
         "credential.client_secret": "sandbox-secret",
-        "setting.t_late": "5",
+        "setting.t_late": "60",
         "others": "country.GB=UK\n\ncountry.DE=D",
     }
     answer = browser.post("/systems/add-erp", **typed)
