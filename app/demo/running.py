@@ -47,6 +47,7 @@ _WEB_SECONDS = 30.0
 _WEBHOOK_SECONDS = 30.0
 _RESTART_PAUSE = 0.5
 _ORDER_PAUSE = 15.0
+_BROUGHT_BACK = 0.05
 _INTERRUPTED = 130
 
 
@@ -85,16 +86,30 @@ def run(wishes: Wishes, *, console: Console) -> int:
 
 @contextmanager
 def _ended_by_term() -> Iterator[None]:
-    """SIGTERM ends the demo as Ctrl-C does."""
+    """SIGTERM ends the demo as Ctrl-C does.
+
+    Where either comes while Python is in a finalizer or in what its garbage collector calls, the interrupt is printed there and
+    forgotten. The alarm brings it back a moment later: else everything would stay up, and whoever asked would wait for ever.
+    """
 
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    def dropped(what: "sys.UnraisableHookArgs") -> None:
+        if issubclass(what.exc_type, KeyboardInterrupt):
+            signal.setitimer(signal.ITIMER_REAL, _BROUGHT_BACK)
+        else:
+            hook(what)
+
+    hook, sys.unraisablehook = sys.unraisablehook, dropped
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGALRM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        sys.unraisablehook = hook
 
 
 class _Demo:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,10 +29,16 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo")]
 
 
 @pytest.fixture
-def one_demo_at_a_time(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Two demos that start in the same moment may take the same free port; nothing here is about that."""
+def one_demo_at_a_time(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Two demos that start in the same moment may take the same free port; nothing here is about that.
+
+    What a test that failed leaves running would hold the ports of others.
+    """
     with exclusive_lock(tmp_path_factory.getbasetemp().parent / "demo-test.lock", wait=90):
         yield
+        for line in processes_of(tmp_path):
+            with suppress(ProcessLookupError):
+                os.kill(int(line.split()[0]), signal.SIGKILL)
 
 
 class Demo:
@@ -170,6 +177,38 @@ def test_a_signal_during_the_start_stops_what_has_been_started(
     # Nothing holds the lock: another demo may start.
     with exclusive_lock(tmp_path / "var" / "demo.lock"):
         pass
+
+
+class Interrupted:
+    """A signal comes while Python puts this away, where its exception is lost."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        self._number = number
+
+    def __del__(self) -> None:
+        signal.raise_signal(self._number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_python_would_drop_ends_the_demo_all_the_same(number: signal.Signals) -> None:
+    went_on = []
+
+    def work() -> None:
+        with demo_module._ended_by_term():
+            gone = Interrupted(number)
+            del gone
+            went_on.append(time.monotonic())
+            time.sleep(30)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            work()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    (lost_at,) = went_on
+    assert time.monotonic() - lost_at < 20
+    assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
 
 
 def test_a_demo_that_was_to_end_by_itself_and_is_stopped_says_so_to_scripts(

@@ -13,6 +13,7 @@ from sqlalchemy import inspect
 from app.bootstrap import open_program
 from app.celery_door import beat_command, flower_command, web_command, worker_command
 from app.db.tables import metadata
+from app.runtime import free_port
 from app.settings import load_settings
 from app.sync.hook_keys import opened_secrets, stored_secrets
 from app.sync.parts import site_named
@@ -82,7 +83,12 @@ def test_no_process_of_ours_has_a_credential_on_its_command_line(tmp_path: Path)
         "ORDERSYNC_FLOWER_AUTH": f"name:{password}",
     }
     open_program(load_settings(settings)).engine.dispose()
-    for words in (worker_command(), beat_command(), flower_command(), web_command()):
+    for words in (
+        worker_command(),
+        beat_command(),
+        flower_command(port=free_port(0)),
+        web_command(port=free_port(0)),
+    ):
         assert password not in " ".join(words)
         with subprocess.Popen(
             words,
