@@ -48,7 +48,7 @@ WEDNESDAY = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 """Far from every maintenance window, so that the tests pass at every hour of the week."""
 
 ROOMY = {"http": "10", "soft": "30", "hard": "31", "lease": "32"}
-"""A task gets through what a test gives it on a machine that is ten times slower than ours: its time is the clock's."""
+"""Limits that no task reaches unless a test makes it, also on a slow machine: they are counted in real time."""
 TIGHT = {"http": "1", "soft": "3", "hard": "4", "lease": "4.5"}
 HANGS = 1.4
 """Limits for tests that let calls run into their timeout, and for how long (s) a peer is silent in them."""
