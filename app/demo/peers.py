@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from urllib.request import Request, urlopen
@@ -26,11 +27,12 @@ class Peers:
     erp: str
 
 
-def start_peers(group: ProcessGroup, *, latency_ms: int) -> Peers:
-    """Start them; each listens where it says so itself."""
+def start_peers(group: ProcessGroup, *, latency_ms: int, ahead: timedelta) -> Peers:
+    """Start them with their clocks so far `ahead`; each listens where it says so itself."""
+    options = ["--latency-ms", str(latency_ms), "--clock-ahead", str(ahead.total_seconds())]
     ports = {name: free_port(preferred) for name, preferred in _PORTS.items()}
-    urls = {name: _start(group, name, port, latency_ms) for name, port in ports.items()}
-    return Peers(**{name: _answering(group, name, url, latency_ms) for name, url in urls.items()})
+    urls = {name: _start(group, name, port, options) for name, port in ports.items()}
+    return Peers(**{name: _answering(group, name, url, options) for name, url in urls.items()})
 
 
 def generate(shop: str, *, orders: int, announce: bool = False) -> list[int]:
@@ -53,18 +55,17 @@ def post(url: str, body: object) -> Any:  # noqa: ANN401 - any JSON value
         return json.load(answer, parse_float=Decimal)
 
 
-def _start(group: ProcessGroup, name: str, port: int, latency_ms: int) -> str:
-    command: Sequence[str] = [sys.executable, "-m", f"app.sandbox.{name}", "--port", str(port)]
-    group.start(name, [*command, "--latency-ms", str(latency_ms)])
+def _start(group: ProcessGroup, name: str, port: int, options: Sequence[str]) -> str:
+    group.start(name, [sys.executable, "-m", f"app.sandbox.{name}", "--port", str(port), *options])
     return f"http://127.0.0.1:{port}"
 
 
-def _answering(group: ProcessGroup, name: str, url: str, latency_ms: int) -> str:
+def _answering(group: ProcessGroup, name: str, url: str, options: Sequence[str]) -> str:
     """The address at which our own sandbox answers: another one than `url` where somebody was quicker to take its port."""
     for _ in range(_PORTS_TRIED):
         if _is_ready(group, name, url):
             return url
-        url = _start(group, name, free_port(0), latency_ms)
+        url = _start(group, name, free_port(0), options)
     raise Misconfigured(f"The sandbox {name} did not start; see {group.log_path(name)}.")
 
 

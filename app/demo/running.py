@@ -119,10 +119,11 @@ class _Demo:
         self._wishes = wishes
         self._console = console
         self._var = var
-        shift = clock_shift(datetime.now(UTC))
-        if shift:
+        self._ahead = clock_shift(datetime.now(UTC))
+        if self._ahead:
+            days = f"{self._ahead.days} day{'s' if self._ahead.days > 1 else ''}"
             console.print(
-                f"The ERP's weekly maintenance window is on or near; the demo's clock is set {shift.days} days ahead.",
+                f"The ERP's weekly maintenance window is on or near; all clocks of the demo are set {days} ahead.",
                 style="yellow",
             )
         self._flower_port = self._web_port = 0
@@ -139,7 +140,7 @@ class _Demo:
             **dict.fromkeys(
                 (f"ORDERSYNC_LOG_{name}" for name in ("FILE", "FORMAT", "LEVEL", "BYTES", "FILES")), ""
             ),
-            "ORDERSYNC_CLOCK_SHIFT": str(shift.total_seconds()),
+            "ORDERSYNC_CLOCK_SHIFT": str(self._ahead.total_seconds()),
             **_LIMITS,
         }
 
@@ -174,7 +175,7 @@ class _Demo:
         return 0
 
     def _start_peers(self, group: ProcessGroup) -> Peers:
-        peers = start_peers(group, latency_ms=self._wishes.latency_ms)
+        peers = start_peers(group, latency_ms=self._wishes.latency_ms, ahead=self._ahead)
         if self._wishes.orders:
             generate(peers.shop, orders=self._wishes.orders)
         self._say(
@@ -265,15 +266,18 @@ class _Demo:
         if self._wishes.once:
             return
         sign_in = _FLOWER_LOGIN.replace(":", " / ")
+        # A command must live in the demo's time, else what it makes has expired already.
+        shift = f"ORDERSYNC_CLOCK_SHIFT={self._ahead.total_seconds():g} " if self._ahead else ""
+        command = f"ORDERSYNC_VAR={_shown(self._var)} {shift}"
         for hint in (
             "",
             f"The control panel:           {self._panel}   sign in with the link above; it is good once",
             f"Flower (tasks and workers):  {self._flower}   sign in as {sign_in}",
             f"The shops' orders:           {peers.shop}/_sandbox/orders   {peers.bigcommerce}/_sandbox/orders",
             f"The ERP's documents:         {peers.erp}/_sandbox/documents",
-            f"The middleware, by command:  ORDERSYNC_VAR={_shown(self._var)} .venv/bin/ordersync order list",
+            f"The middleware, by command:  {command}.venv/bin/ordersync order list",
             (
-                f"Another link for the panel:  ORDERSYNC_VAR={_shown(self._var)} ORDERSYNC_WEB_URL={self._panel} "
+                f"Another link for the panel:  {command}ORDERSYNC_WEB_URL={self._panel} "
                 f".venv/bin/ordersync user link {_PERSON}"
             ),
             (

@@ -21,7 +21,8 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -201,9 +202,9 @@ class _Server(ThreadedWSGIServer):
 class RunningServer:
     """A server that answers until :meth:`stop`; also a context manager."""
 
-    def __init__(self, server: _Server, scheme: str, latency_ms: float) -> None:
+    def __init__(self, server: _Server, scheme: str, latency_ms: float, clock_offset: float) -> None:
         self.latency_ms: float = latency_ms
-        self.clock_offset: float = 0.0
+        self.clock_offset: float = clock_offset
         """Seconds by which the Date header is ahead."""
         self.host: str = str(server.host)
         self.port: int = server.port
@@ -241,6 +242,12 @@ class RunningServer:
         self.stop()
 
 
+def clock_ahead(seconds: float) -> Callable[[], datetime]:
+    """A clock (UTC) that is so many seconds ahead of the real time."""
+    offset = timedelta(seconds=seconds)
+    return lambda: datetime.now(UTC) + offset
+
+
 def _bind(host: str, port: int, *, or_free: bool) -> socket.socket:
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     bound = socket.socket(family, socket.SOCK_STREAM)
@@ -264,10 +271,12 @@ def serve(
     latency_ms: float = 0,
     ssl_context: ssl.SSLContext | None = None,
     or_free: bool = False,
+    clock_offset: float = 0,
 ) -> RunningServer:
     """Serve a WSGI application from a background thread and return at once, ready to answer.
 
     Port 0 takes a free port; ``or_free`` takes one when the asked port is in use (else OSError).
+    ``clock_offset`` is by how many seconds its Date header is ahead.
     """
     bound = _bind(host, port, or_free=or_free)
     try:
@@ -277,4 +286,4 @@ def serve(
     if ssl_context is not None:
         server.socket = ssl_context.wrap_socket(server.socket, server_side=True)
         server.ssl_context = ssl_context
-    return RunningServer(server, "http" if ssl_context is None else "https", latency_ms)
+    return RunningServer(server, "http" if ssl_context is None else "https", latency_ms, clock_offset)

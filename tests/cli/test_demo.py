@@ -3,17 +3,19 @@
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import requests
 from rich.console import Console
 
 from app.demo import Wishes, clock_shift
@@ -44,7 +46,7 @@ def one_demo_at_a_time(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory)
 class Demo:
     """`ordersync demo` in a working directory of its own."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, program: Sequence[str] = (ORDERSYNC,)) -> None:
         self.folder = folder
         self.said = folder / "said.txt"
         if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -52,7 +54,7 @@ class Demo:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         with self.said.open("wb") as out, (folder / "complained.txt").open("wb") as err:
             self.process = subprocess.Popen(
-                [ORDERSYNC, "demo", *options], stdout=out, stderr=err, cwd=folder, env=environment(folder)
+                [*program, "demo", *options], stdout=out, stderr=err, cwd=folder, env=environment(folder)
             )
 
     def wait_until_it_says(self, words: str, *, seconds: float = 60) -> None:
@@ -134,6 +136,53 @@ def test_the_demo_ends_by_itself_with_one_json_object_and_leaves_nothing_behind(
     assert {line["process"] for line in lines} == {"worker", "beat", "flower", "web", "cli"}
     assert sorted(line["exported"] for line in lines if line["event"] == "Summary") == [10, 18]
     assert {line["level"] for line in lines} <= {"info", "warning"}
+
+
+NEAR_THE_WINDOW = """
+from datetime import timedelta
+from app.cli import run
+from app.demo import running
+running.clock_shift = lambda now: timedelta(days=1)
+run()
+"""
+
+
+def typed(command: str, *, folder: Path) -> str:
+    """What a command that the demo names prints in a person's shell."""
+    ran = subprocess.run(
+        command.replace(".venv/bin/ordersync", ORDERSYNC),
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd=folder,
+        env=plain_environment() | {"HOME": str(folder)},
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout + ran.stderr
+
+
+def test_near_the_maintenance_window_webhooks_arrive_and_the_commands_it_names_work_all_the_same(
+    tmp_path: Path, one_demo_at_a_time: None
+) -> None:
+    demo = Demo(tmp_path, program=[sys.executable, "-c", NEAR_THE_WINDOW])
+    demo.wait_until_it_says("Ctrl-C stops everything.", seconds=120)
+    said = demo.said.read_text(encoding="utf-8")
+    assert "all clocks of the demo are set 1 day ahead" in sentence(said)
+    assert re.findall(r"A webhook told of (\S+), placed just now", said) == ["BGM-215", "BCM-112"]
+    commands = re.findall(r"ORDERSYNC_VAR=.*", said)
+    assert len(commands) == 2
+    listed, linked = (typed(command, folder=tmp_path) for command in commands)
+    assert "BGM-215" in listed
+    link = re.search(r"http://\S+/login/\S+", linked)
+    assert link is not None, linked
+    # Opened, it offers to sign in; one that has expired says so.
+    answer = requests.get(link[0], timeout=10)
+    assert (answer.status_code, "Sign in as" in answer.text) == (200, True), answer.text
+    demo.process.send_signal(signal.SIGINT)
+    assert demo.process.wait(timeout=30) == 0, demo.output()
+    assert_nothing_is_left(tmp_path)
 
 
 def test_a_second_demo_says_that_one_is_running_and_ctrl_c_stops_the_first_in_order(
@@ -231,7 +280,7 @@ def test_a_port_that_somebody_was_quicker_to_take_is_left_to_him(
         monkeypatch.setattr(
             peers_module, "free_port", lambda wanted: another.port if wanted else free_port(0)
         )
-        found = asdict(peers_module.start_peers(group, latency_ms=0))
+        found = asdict(peers_module.start_peers(group, latency_ms=0, ahead=timedelta(0)))
         assert group.poll() == {}
         assert set(found) == {"shop", "bigcommerce", "erp"}
         for name, url in found.items():

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Sequence
 from typing import TextIO
 
-from app.sandbox.server import serve
+from app.sandbox.server import clock_ahead, serve
 
 from .access import DEMO_CLIENT_SECRET, DEMO_STORE_HASH, DEMO_TOKEN
 from .state import Store
@@ -28,6 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=8091, help="0 takes a free port")
     parser.add_argument("--or-free", action="store_true", help="take a free port when the port is in use")
     parser.add_argument("--latency-ms", type=float, default=0.0, help="added to every request")
+    parser.add_argument(
+        "--clock-ahead", type=float, default=0.0, help="seconds by which its clock is ahead of the real time"
+    )
     parser.add_argument("--quota", type=int, default=150, help="requests in one window")
     parser.add_argument("--window-seconds", type=float, default=30.0, help="how long a window is")
     parser.add_argument("--timezone", default="America/Chicago", help="the store's local time")
@@ -41,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
     store = Store(
+        clock=clock_ahead(options.clock_ahead),
         store_hash=options.store_hash,
         client_secret=options.client_secret,
         timezone=options.timezone,
@@ -52,7 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         store.add_demo_orders()
     app, host, port = create_app(store), options.host, options.port
     try:
-        running = serve(app, host, port, latency_ms=options.latency_ms, or_free=options.or_free)
+        running = serve(
+            app,
+            host,
+            port,
+            latency_ms=options.latency_ms,
+            or_free=options.or_free,
+            clock_offset=options.clock_ahead,
+        )
     except OSError as error:
         _say(sys.stderr, f"sandbox bigcommerce: cannot listen on {host}:{port}: {error.strerror}")
         return 1

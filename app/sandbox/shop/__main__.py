@@ -9,7 +9,7 @@ import threading
 from collections.abc import Sequence
 from typing import TextIO
 
-from app.sandbox.server import serve
+from app.sandbox.server import clock_ahead, serve
 
 from .recorded import recorded_orders
 from .state import DEMO_KEY, Shop
@@ -28,6 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=8090, help="0 takes a free port")
     parser.add_argument("--or-free", action="store_true", help="take a free port when the port is in use")
     parser.add_argument("--latency-ms", type=float, default=0.0, help="added to every request")
+    parser.add_argument(
+        "--clock-ahead", type=float, default=0.0, help="seconds by which its clock is ahead of the real time"
+    )
     parser.add_argument("--legacy", action="store_true", help="posts storage instead of order tables")
     parser.add_argument("--timezone", default="America/Los_Angeles", help="the shop's local time")
     parser.add_argument("--empty", action="store_true", help="start without the recorded orders")
@@ -37,11 +40,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
-    shop = Shop(() if options.empty else recorded_orders(), timezone=options.timezone, legacy=options.legacy)
+    shop = Shop(
+        () if options.empty else recorded_orders(),
+        timezone=options.timezone,
+        legacy=options.legacy,
+        clock=clock_ahead(options.clock_ahead),
+    )
     app = create_app(shop, trust_proxy=options.trust_proxy)
     try:
         running = serve(
-            app, options.host, options.port, latency_ms=options.latency_ms, or_free=options.or_free
+            app,
+            options.host,
+            options.port,
+            latency_ms=options.latency_ms,
+            or_free=options.or_free,
+            clock_offset=options.clock_ahead,
         )
     except OSError as error:
         _say(sys.stderr, f"sandbox shop: cannot listen on {options.host}:{options.port}: {error.strerror}")

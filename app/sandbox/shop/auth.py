@@ -166,6 +166,7 @@ class Keyring:
         return key
 
     def _use_nonce(self, key: str, timestamp: str, nonce: str) -> None:
+        # The real time, whatever the shop's clock is set to: a client signs with that.
         now = time.time()
         try:
             age = abs(now - int(timestamp))
