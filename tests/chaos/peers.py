@@ -166,15 +166,18 @@ def _erp_fault(chance: random.Random) -> tuple[str, dict[str, Any]]:
     return kind, fault
 
 
-def start_peers(group: ProcessGroup, proxies: Proxies, *, seed: int) -> Peers:
-    """Start all three, empty but for the ERP's items, with nothing that limits how often they are asked."""
+def start_peers(group: ProcessGroup, proxies: Proxies, *, seed: int, ahead: str) -> Peers:
+    """Start all three, empty but for the ERP's items, with nothing that limits how often they are asked.
+
+    Their clocks are `ahead` by so many seconds, as the middleware's is: it would refuse webhooks that look old.
+    """
     commands: dict[str, Sequence[str]] = {
         "woo": ["app.sandbox.shop", "--empty"],
         "big": ["app.sandbox.bigcommerce", "--empty", "--quota", "1000000"],
         "erp": ["app.sandbox.erp"],
     }
     for name, command in commands.items():
-        group.start(name, [sys.executable, "-m", *command, "--port", "0"])
+        group.start(name, [sys.executable, "-m", *command, "--port", "0", "--clock-ahead", ahead])
     made: dict[str, Peer] = {}
     for place, name in enumerate(commands):
         port = _port_of(group, name)
