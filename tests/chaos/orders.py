@@ -4,7 +4,7 @@ import copy
 import random
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -46,7 +46,7 @@ class Traffic:
         self._peers = peers
         self._chance = chance
         self._buyers = Buyers(chance, people=orders // 2)
-        self._template = Shop(())
+        self._template = Shop((), clock=peers.clock)
         self._late = 0
 
     def place(self) -> None:
@@ -125,7 +125,7 @@ class Traffic:
         body = self._template.order(order_id)
         if shape == "other":
             place = self._chance.choice(list(_RECORDED))
-            body = _as_new(_RECORDED[place], order_id)
+            body = _as_new(_RECORDED[place], order_id, at=self._peers.clock())
             shape = f"recorded_{place}"
         # The template keeps no order, else it would grow with the run.
         self._template.delete(order_id, force=True)
@@ -162,10 +162,10 @@ class Traffic:
         return shape, body
 
 
-def _as_new(recorded: Json, order_id: int) -> Json:
-    """A recorded order as if it came in now."""
+def _as_new(recorded: Json, order_id: int, *, at: datetime) -> Json:
+    """A recorded order as if it came in at this moment."""
     body = copy.deepcopy(recorded)
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    now = at.strftime("%Y-%m-%dT%H:%M:%S")
     body |= {
         "id": order_id,
         "number": str(order_id),

@@ -5,8 +5,9 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +15,7 @@ import requests
 
 from app.errors import Misconfigured
 from app.runtime import ProcessGroup
+from app.sandbox.server import clock_ahead
 from tests.chaos.proxy import CALM, Proxies, Proxy, Weather
 
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)")
@@ -54,11 +56,12 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Peers:
-    """Two shops and an ERP."""
+    """Two shops and an ERP, and the clock that they live by."""
 
     woo: Peer
     big: Peer
     erp: Peer
+    clock: Callable[[], datetime]
 
     def all(self) -> tuple[Peer, Peer, Peer]:
         """Each of them."""
@@ -166,7 +169,7 @@ def _erp_fault(chance: random.Random) -> tuple[str, dict[str, Any]]:
     return kind, fault
 
 
-def start_peers(group: ProcessGroup, proxies: Proxies, *, seed: int, ahead: str) -> Peers:
+def start_peers(group: ProcessGroup, proxies: Proxies, *, seed: int, ahead: float) -> Peers:
     """Start all three, empty but for the ERP's items, with nothing that limits how often they are asked.
 
     Their clocks are `ahead` by so many seconds, as the middleware's is: it would refuse webhooks that look old.
@@ -177,13 +180,13 @@ def start_peers(group: ProcessGroup, proxies: Proxies, *, seed: int, ahead: str)
         "erp": ["app.sandbox.erp"],
     }
     for name, command in commands.items():
-        group.start(name, [sys.executable, "-m", *command, "--port", "0", "--clock-ahead", ahead])
+        group.start(name, [sys.executable, "-m", *command, "--port", "0", "--clock-ahead", str(ahead)])
     made: dict[str, Peer] = {}
     for place, name in enumerate(commands):
         port = _port_of(group, name)
         proxy = proxies.before(host="127.0.0.1", port=port, seed=seed * 10 + place)
         made[name] = Peer(name, port, proxy)
-    peers = Peers(**made)
+    peers = Peers(**made, clock=clock_ahead(ahead))
     # A request that waits for its turn longer than its sender does would be committed later than any late one.
     peers.erp.tell("PUT", "switches", {"rate_limit": 0, "running_limit": 0})
     return peers

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +106,8 @@ class Run:
         sandboxes = stack.enter_context(ProcessGroup(self._var / "log"))
         group = stack.enter_context(ProcessGroup(self._var / "log"))
         told = environment(self._var, database=database.url, broker=broker.url, fault=wishes.fault)
-        peers = start_peers(sandboxes, proxies, seed=wishes.seed, ahead=told["ORDERSYNC_CLOCK_SHIFT"])
+        ahead = float(told["ORDERSYNC_CLOCK_SHIFT"])
+        peers = start_peers(sandboxes, proxies, seed=wishes.seed, ahead=ahead)
         connect(told, peers)
         middleware = Middleware(group, told, self._history)
         self._wait_for_web(middleware)
@@ -116,7 +117,7 @@ class Run:
         quiet = self._settle(database, middleware, broker)
         peers.clear()
         middleware.stop()
-        at = datetime.now(UTC) + timedelta(seconds=float(told["ORDERSYNC_CLOCK_SHIFT"]))
+        at = peers.clock()
         state = self._state(peers, database)
         findings = check(state, at=at, lease=timedelta(seconds=float(told["ORDERSYNC_LEASE"])))
         check_sums(findings, placed=traffic.placed, shown=len(state.orders))

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from app.sandbox.server import clock_ahead
 from tests.chaos.orders import SKUS
 from tests.chaos.peers import Peer, Peers
 from tests.chaos.proxy import Proxies
@@ -30,7 +31,7 @@ def test_an_amount_that_is_changed_in_the_store_leaves_an_order_that_adds_up(
         body = {"products": products, "shipping_cost": shipping}
         (order_id,) = peer.tell("POST", "orders", body)["ids"]
         (before,) = big_orders(peer.tell, site="bcm")
-        peers = Peers(woo=peer, big=peer, erp=peer)
+        peers = Peers(woo=peer, big=peer, erp=peer, clock=clock_ahead(0))
         for amount in ("0.99", "0.02"):
             peers.take_off_big(order_id, Decimal(amount))
         (after,) = big_orders(peer.tell, site="bcm")
