@@ -32,6 +32,7 @@ from app.runtime import (
     Started,
     Supervisor,
     broker_url,
+    dropped_interrupts_return,
     free_port,
     remove_broker_note,
     write_broker_note,
@@ -65,7 +66,7 @@ def run(wishes: Wishes, settings: Settings, *, console: Console) -> None:
 
     Raises `UsageError` where another `up` has the var folder, and `Misconfigured` for what keeps anything from starting.
     """
-    with _only_one(settings.var), _asked_to_stop() as stop:
+    with _only_one(settings.var), _asked_to_stop() as stop, dropped_interrupts_return():
         _Up(wishes, settings, console).run(stop)
     console.print("Everything is stopped.")
 

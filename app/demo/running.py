@@ -24,7 +24,7 @@ from app.domain.windows import BUSINESS_CENTRAL, closed_until
 from app.errors import Misconfigured
 from app.logs import set_up_logging
 from app.ports.accounts import Role
-from app.runtime import ProcessGroup, broker_for, exclusive_lock, free_port
+from app.runtime import ProcessGroup, broker_for, dropped_interrupts_return, exclusive_lock, free_port
 from app.settings import Settings, load_settings
 from app.show import RunProgress, run_table
 from app.sync.hook_setup import install
@@ -47,7 +47,6 @@ _WEB_SECONDS = 30.0
 _WEBHOOK_SECONDS = 30.0
 _RESTART_PAUSE = 0.5
 _ORDER_PAUSE = 15.0
-_BROUGHT_BACK = 0.05
 _INTERRUPTED = 130
 
 
@@ -86,30 +85,17 @@ def run(wishes: Wishes, *, console: Console) -> int:
 
 @contextmanager
 def _ended_by_term() -> Iterator[None]:
-    """SIGTERM ends the demo as Ctrl-C does.
-
-    Where either comes while Python is in a finalizer or in what its garbage collector calls, the interrupt is printed there and
-    forgotten. The alarm brings it back a moment later: else everything would stay up, and whoever asked would wait for ever.
-    """
+    """SIGTERM ends the demo as Ctrl-C does."""
 
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
-    def dropped(what: "sys.UnraisableHookArgs") -> None:
-        if issubclass(what.exc_type, KeyboardInterrupt):
-            signal.setitimer(signal.ITIMER_REAL, _BROUGHT_BACK)
-        else:
-            hook(what)
-
-    hook, sys.unraisablehook = sys.unraisablehook, dropped
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGALRM)}
+    before = signal.signal(signal.SIGTERM, interrupt)
     try:
-        yield
+        with dropped_interrupts_return():
+            yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        sys.unraisablehook = hook
+        signal.signal(signal.SIGTERM, before)
 
 
 class _Demo:

@@ -12,6 +12,7 @@ from app.runtime.embedded import (
     remove_broker_note,
     write_broker_note,
 )
+from app.runtime.interrupts import dropped_interrupts_return
 from app.runtime.locks import ExclusiveLock, exclusive_lock
 from app.runtime.processes import ProcessGroup, free_port
 from app.runtime.supervisor import Ended, NotStarted, Started, Supervisor
@@ -28,6 +29,7 @@ __all__ = [
     "broker_address",
     "broker_for",
     "broker_url",
+    "dropped_interrupts_return",
     "exclusive_lock",
     "find_running_broker",
     "free_port",

@@ -228,38 +228,6 @@ def test_a_signal_during_the_start_stops_what_has_been_started(
         pass
 
 
-class Interrupted:
-    """A signal comes while Python puts this away, where its exception is lost."""
-
-    def __init__(self, number: signal.Signals) -> None:
-        self._number = number
-
-    def __del__(self) -> None:
-        signal.raise_signal(self._number)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_that_python_would_drop_ends_the_demo_all_the_same(number: signal.Signals) -> None:
-    went_on = []
-
-    def work() -> None:
-        with demo_module._ended_by_term():
-            gone = Interrupted(number)
-            del gone
-            went_on.append(time.monotonic())
-            time.sleep(30)
-
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            work()
-    finally:
-        signal.signal(signal.SIGINT, before)
-    (lost_at,) = went_on
-    assert time.monotonic() - lost_at < 20
-    assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
-
-
 def test_a_demo_that_was_to_end_by_itself_and_is_stopped_says_so_to_scripts(
     tmp_path: Path, one_demo_at_a_time: None
 ) -> None:
