@@ -86,11 +86,7 @@ def run(wishes: Wishes, *, console: Console) -> int:
 @contextmanager
 def _ended_by_term() -> Iterator[None]:
     """SIGTERM ends the demo as Ctrl-C does."""
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with dropped_interrupts_return():
             yield

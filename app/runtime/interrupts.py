@@ -16,9 +16,6 @@ def dropped_interrupts_return() -> Iterator[None]:
     whoever asked for the end would wait for ever. Main thread only; takes SIGALRM.
     """
 
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
     def dropped(what: "sys.UnraisableHookArgs") -> None:
         if issubclass(what.exc_type, KeyboardInterrupt):
             signal.setitimer(signal.ITIMER_REAL, _BROUGHT_BACK)
@@ -26,7 +23,7 @@ def dropped_interrupts_return() -> Iterator[None]:
             hook(what)
 
     hook, sys.unraisablehook = sys.unraisablehook, dropped
-    before = signal.signal(signal.SIGALRM, interrupt)
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     try:
         yield
     finally:
