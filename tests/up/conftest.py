@@ -177,7 +177,8 @@ class Installation:
         """Start it and wait until everything answers."""
         started = self.start()
         started.wait_until_it_says("Ctrl-C stops everything.")
-        until(lambda: started.get("/healthcheck")[0], f"Flower answers: {started.output()}")
+        # Flower answers before it listens to what the worker tells, and what was told until then it never knows.
+        until(lambda: started.tasks("sweep"), f"Flower hears of tasks: {started.output()}")
         return started
 
     def start(self, *, login: str = LOGIN) -> Up:
