@@ -242,7 +242,8 @@ def test_ctrl_c_lets_the_task_finish_stops_in_order_and_orders_go_on_next_time(
 ) -> None:
     up = installation.up()
     installation.sync(orders=1)
-    installation.slow_down(seconds=1)
+    # One call is the whole reading: long enough that it still goes on when Flower tells of it and the worker is asked to end.
+    installation.slow_down(seconds=5)
     run_id = installation.begin_run(orders=3)
     until(
         lambda: [task for task in up.tasks("fetch") if task["state"] == "STARTED"], "the shop is being read"
