@@ -70,7 +70,7 @@ def test_a_webhook_takes_an_order_from_the_shop_to_the_erp_within_seconds(runnin
         assert str(placed) not in before
         # Nobody polled for it.
         assert store.runs(limit=1) == runs
-        (task, *_) = running.up.tasks("read_named")
+        (task, *_) = until(lambda: running.up.tasks("read_named"), "Flower knows who read it")
         assert task["kwargs"] == "{'site_id': 1, 'site': 'bgm'}"
     finally:
         installation.ordersync.good("site", "hooks", "remove", "bgm", "--yes")
@@ -139,6 +139,7 @@ def test_flower_changes_nothing_for_those_who_may_look(running: Running, path: s
 
 
 def test_chains_and_batches_can_be_read_in_flower(running: Running) -> None:
+    began = time.time()
     running.installation.sync(orders=2)
     names = (
         "fetch",
@@ -150,7 +151,14 @@ def test_chains_and_batches_can_be_read_in_flower(running: Running) -> None:
         "acknowledge",
         "export",
     )
-    until(lambda: running.up.tasks("export"), "Flower sees the chain")
+    until(
+        lambda: [
+            task
+            for task in running.up.tasks("export")
+            if task["state"] == "SUCCESS" and (task["received"] or 0) > began
+        ],
+        "Flower sees the chain's end",
+    )
     chain = [running.up.tasks(name)[0] for name in names]
     assert "'site_id': 1" in chain[0]["kwargs"]
     assert all(re.search(r"'batch_id': \d+", task["kwargs"]) for task in chain[1:])
