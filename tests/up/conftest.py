@@ -150,10 +150,18 @@ class Up:
         except OSError:
             return 0, b""
 
-    def tasks(self, name: str) -> list[dict[str, Any]]:
-        """The tasks of this name that Flower knows, the latest first."""
+    def tasks(
+        self, name: str, *, state: str | None = None, since: float | None = None
+    ) -> list[dict[str, Any]]:
+        """The tasks of this name that Flower knows, the latest first; those in `state`, and received after `since`."""
         status, body = self.get(f"/api/tasks?taskname=ordersync.{name}&sort_by=-received")
-        return list(json.loads(body).values()) if status == HTTPStatus.OK else []
+        found = json.loads(body).values() if status == HTTPStatus.OK else ()
+        return [
+            task
+            for task in found
+            if (state is None or task["state"] == state)
+            and (since is None or (task["received"] or 0) > since)
+        ]
 
     def end(self) -> None:
         """Nothing is left after a test, however it went."""

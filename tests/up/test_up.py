@@ -28,7 +28,7 @@ def assert_orders_go_through(running: Running) -> None:
     running.installation.sync(orders=3)
     now = time.time()
     until(
-        lambda: [task for task in running.up.tasks("sweep") if (task["received"] or 0) > now],
+        lambda: running.up.tasks("sweep", since=now),
         f"Flower sees the tasks: {running.up.output()}",
     )
 
@@ -151,14 +151,7 @@ def test_chains_and_batches_can_be_read_in_flower(running: Running) -> None:
         "acknowledge",
         "export",
     )
-    until(
-        lambda: [
-            task
-            for task in running.up.tasks("export")
-            if task["state"] == "SUCCESS" and (task["received"] or 0) > began
-        ],
-        "Flower sees the chain's end",
-    )
+    until(lambda: running.up.tasks("export", state="SUCCESS", since=began), "Flower sees the chain's end")
     chain = [running.up.tasks(name)[0] for name in names]
     assert "'site_id': 1" in chain[0]["kwargs"]
     assert all(re.search(r"'batch_id': \d+", task["kwargs"]) for task in chain[1:])
@@ -253,9 +246,7 @@ def test_ctrl_c_lets_the_task_finish_stops_in_order_and_orders_go_on_next_time(
     # One call is the whole reading: long enough that it still goes on when Flower tells of it and the worker is asked to end.
     installation.slow_down(seconds=5)
     run_id = installation.begin_run(orders=3)
-    until(
-        lambda: [task for task in up.tasks("fetch") if task["state"] == "STARTED"], "the shop is being read"
-    )
+    until(lambda: up.tasks("fetch", state="STARTED"), "the shop is being read")
     assert not installation.program.parts.store.run(run_id).is_read
     assert up.pids("child")
     up.process.send_signal(signal.SIGINT)
@@ -275,9 +266,7 @@ def test_asked_twice_it_ends_at_once(installation: Installation) -> None:
     up = installation.up()
     installation.slow_down(seconds=15)
     run_id = installation.begin_run(orders=1)
-    until(
-        lambda: [task for task in up.tasks("fetch") if task["state"] == "STARTED"], "the shop is being read"
-    )
+    until(lambda: up.tasks("fetch", state="STARTED"), "the shop is being read")
     assert up.pids("child")
     up.process.send_signal(signal.SIGINT)
     up.wait_until_it_says("Ctrl-C once more ends at once.")
